@@ -1,0 +1,40 @@
+package rekey
+
+import (
+	"net/netip"
+	"time"
+)
+
+// EventKind names what happened.
+type EventKind string
+
+// The kinds of events.
+const (
+	EventCheck    EventKind = "check"    // somebody asked whether a number is registered
+	EventSend     EventKind = "send"     // somebody asked for a code
+	EventDeliver  EventKind = "deliver"  // a provider was handed a message, or every one failed
+	EventReset    EventKind = "reset"    // somebody tried a code with a new password
+	EventRefused  EventKind = "refused"  // a request did not get as far as the recovery: cross-site, malformed
+	EventWarning  EventKind = "warning"  // a budget is nearly used up
+	EventAlarm    EventKind = "alarm"    // an operator should look: several accounts, attack on a number, spend stopped
+	EventFinish   EventKind = "finish"   // the step after a successful reset failed; the reset stands
+	EventWithdraw EventKind = "withdraw" // an undelivered code was taken back, or could not be
+)
+
+// Event is one thing that happened. It carries no code, password or secret, and its Number is masked wherever it is
+// written (T36).
+type Event struct {
+	Kind     EventKind
+	At       time.Time
+	Request  string     // the request's id
+	Number   Number     // zero: none was given, or it did not parse
+	Name     Name       // the number's keyed name: what a history is found by
+	Address  netip.Addr // the client's
+	Outcome  string     // "ok", or the Kind of the error, such as "wrong_code"
+	Budget   string     // the setting that refused or is nearly used up
+	Provider string
+	Receipt  string // the provider's id of the message
+	Price    int64  // of the message, in millionths
+	Elapsed  time.Duration
+	Err      error // the cause, for operators
+}
