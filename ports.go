@@ -60,7 +60,9 @@ type Codes interface {
 
 // IssueRequest is one Codes.Issue. The settings travel with the request, so that a store keeps none.
 type IssueRequest struct {
-	Number, Flow Name
+	Number       Name
+	Flow         Name    // the client's; empty: none; one without a record for this number counts as none
+	NewFlow      Name    // what a record is made under if Flow counts as none: nobody can choose another's flow
 	Account      Name    // the account's keyed id
 	Fingerprints []Keyed // of the password column as read, one a configured key; never empty
 

@@ -2,76 +2,345 @@ package rekey
 
 import (
 	"context"
-	"net/netip"
+	"errors"
+	"fmt"
 	"time"
 )
 
-// Client is who asks: what the front end knows of a request beyond its parameters.
-type Client struct {
-	Address   netip.Addr // after trusted proxies; the zero Addr skips the budgets of the address: for embedders who have none
-	Flow      string     // handed back from an earlier Sent; empty or malformed: none
-	Device    string     // handed back from an earlier Done; empty or unknown: none
-	Language  string     // of the message, BCP 47
-	RequestID string     // for events
+// This file is the recovery, from top to bottom: Check, Send, Reset. Nothing else decides what happens to a code.
+
+const (
+	// deliverTime bounds a delivery over all providers; finishTime what comes after a reset is decided.
+	deliverTime = 12 * time.Second
+	finishTime  = 5 * time.Second
+	// rereads is how often a row may change under a request before it gives up: each time somebody else's password
+	// change won, which nobody can do for long.
+	rereads = 4
+)
+
+// Check tells how many accounts that can be recovered are registered under a number. Without disclosure it says 1 of
+// every number, after the same work (T39).
+func (s *Service) Check(ctx context.Context, c Client, mobile string) (count int, err error) {
+	began := time.Now()
+	n, err := s.o.Plan(mobile)
+	if err != nil {
+		return 0, &Error{Kind: InvalidNumber}
+	}
+	defer func() { s.tell(ctx, c, n, EventCheck, began, err) }()
+	if err := s.take(ctx, c, n, s.lookupBudgets(c, n)); err != nil {
+		return 0, err
+	}
+	accounts, err := s.o.Directory.Find(ctx, n)
+	if err != nil {
+		return 0, &Error{Kind: UsersDown, RetryAfter: downTime, Cause: err}
+	}
+	if !s.o.Disclosure {
+		return 1, nil
+	}
+	return len(accounts), nil
 }
 
-// Sent is the answer to a send.
-type Sent struct {
-	Flow       string        // to be handed back with the reset; the client's own if it brought one
-	RetryAfter time.Duration // until the next code may be asked for
-	ExpiresIn  time.Duration // of the code
+// Send sends a code to the person whose account is registered under a number, and to nobody else (T30).
+func (s *Service) Send(ctx context.Context, c Client, mobile string) (sent Sent, err error) {
+	began := time.Now()
+
+	// 1. What can be said without the users table: the form of the number, the budgets of the address and of all.
+	n, err := s.o.Plan(mobile)
+	if err != nil {
+		return Sent{}, &Error{Kind: InvalidNumber}
+	}
+	defer func() { s.tell(ctx, c, n, EventSend, began, err) }()
+	address, shared := s.sendBudgets(c, n)
+	if err := s.take(ctx, c, n, append(address, shared...)); err != nil {
+		return Sent{}, err
+	}
+
+	// 2. and 3. The account, and its code.
+	flow := token()
+	issued, real, err := s.issue(ctx, c, n, flow)
+	if err != nil {
+		s.giveBack(ctx, c, n, shared)
+		if KindOf(err) == NotRegistered {
+			// Whoever asks for a code of a number that nobody has asks whether anybody has it (T40).
+			if limited := s.take(ctx, c, n, s.lookupBudgets(c, n)); limited != nil {
+				return Sent{}, limited
+			}
+		}
+		return Sent{}, err
+	}
+	if validFlow(c.Flow) && s.flowName(c.Flow) == issued.Ticket.Flow {
+		flow = c.Flow
+	}
+	sent = Sent{Flow: flow, RetryAfter: issued.RetryAfter, ExpiresIn: issued.ExpiresIn}
+
+	// 4. The message. Without disclosure the answer does not wait for it: it would tell who has an account (T39).
+	switch {
+	case !real:
+		s.inBackground(ctx, c, n, func(ctx context.Context) { s.giveBack(ctx, c, n, unsent(shared)) })
+		return sent, nil
+	case !s.o.Disclosure:
+		s.inBackground(ctx, c, n, func(ctx context.Context) { s.deliver(ctx, c, n, issued, shared) })
+		return sent, nil
+	}
+	return sent, s.deliver(context.WithoutCancel(ctx), c, n, issued, shared)
 }
 
-// ResetRequest is what a person types to reset a password.
-type ResetRequest struct {
-	Mobile, Code, Password string
+// issue finds the account and makes or renews its code. real is false where the number has no account and nobody may
+// know: then the code is a decoy's, which counts like any other and matches nothing.
+func (s *Service) issue(ctx context.Context, c Client, n Number, flow string) (issued Issued, real bool, err error) {
+	request := IssueRequest{
+		Number: s.o.Keys.NumberName(n), NewFlow: s.flowName(flow),
+		Lifetime: s.o.Code.Lifetime, MaxAge: MaxLifetime, Intervals: s.intervals(),
+		LiveFlows: s.o.Limits.LiveFlows, Guesses: s.o.Code.Guesses,
+	}
+	if validFlow(c.Flow) {
+		request.Flow = s.flowName(c.Flow)
+	}
+	request.HourSends, request.DaySends = s.numberSends(c, n)
+	request.Key, request.Nonce = s.o.Keys.Newest(), token()
+	code, ok := s.o.Keys.drawCode(request.Key, n, request.Nonce)
+	if !ok {
+		return Issued{}, false, &Error{Kind: Internal, Cause: errors.New("the newest key draws no code")}
+	}
+	for range rereads {
+		accounts, err := s.o.Directory.Find(ctx, n)
+		if err != nil {
+			return Issued{}, false, &Error{Kind: UsersDown, RetryAfter: downTime, Cause: err}
+		}
+		if len(accounts) > 1 {
+			s.record(ctx, c, n, Event{Kind: EventAlarm, Outcome: SeveralAccounts.String()})
+		}
+		real = len(accounts) == 1
+		switch {
+		case real:
+			request.Account, request.Fingerprints = s.accountName(accounts[0].ID), s.o.Keys.fingerprints(accounts[0])
+			request.Check = s.o.Keys.check(request.Key, n, code, codePurpose)
+		case s.o.Disclosure && len(accounts) == 0:
+			return Issued{}, false, &Error{Kind: NotRegistered}
+		case s.o.Disclosure:
+			return Issued{}, false, &Error{Kind: SeveralAccounts}
+		default:
+			request.Account, request.Fingerprints = s.o.Keys.Name("decoy", n.E164()), s.o.Keys.fingerprints(Account{ID: n.E164()})
+			request.Check = s.o.Keys.check(request.Key, n, code, decoyPurpose)
+		}
+		issued, err = s.o.Codes.Issue(ctx, request)
+		switch {
+		case err != nil:
+			return Issued{}, false, &Error{Kind: StoreDown, RetryAfter: downTime, Cause: err}
+		case issued.Outcome == IssueChanged:
+			// Our row or the record's may be the older one. We look again; only what still differs is replaced.
+			request.Replace = issued.Ticket.Version
+			continue
+		}
+		return issued, real, issueRefusal(issued)
+	}
+	return Issued{}, false, &Error{Kind: UsersDown, RetryAfter: downTime, Cause: errors.New("the password kept changing while a code was being made for it")}
 }
 
-// Done is the answer to a successful reset.
-type Done struct {
-	Device string // to be handed back with later sends for this number: a known device has two more
+// issueRefusal is the error of an outcome that made no code, or nil.
+func issueRefusal(issued Issued) error {
+	switch issued.Outcome {
+	case IssueMade, IssueRenewed:
+		return nil
+	case IssueTooSoon:
+		return &Error{Kind: TooSoon, RetryAfter: issued.RetryAfter}
+	case IssueLimited:
+		return &Error{Kind: Limited, RetryAfter: issued.RetryAfter, Budget: "number_sends"}
+	case IssueFlows:
+		return &Error{Kind: Limited, RetryAfter: issued.RetryAfter, Budget: "live_flows"}
+	case IssueUnknownKey:
+		return unknownKey()
+	}
+	return &Error{Kind: Internal, Cause: fmt.Errorf("the code store answered with outcome %d", issued.Outcome)}
 }
 
-// Options are the parts and settings of a Service. Directory, Codes, Limiter, Sender and Keys are required.
-type Options struct {
-	Directory Directory
-	Codes     Codes
-	Limiter   Limiter
-	Sender    Sender
-	Recorder  Recorder // nil: nobody is told
-	Keys      *Keyring
-
-	Plan       Plan    // nil: ChinaMobile
-	Policy     *Policy // nil: classic, with the blocklist
-	Disclosure bool    // tell whether a number is registered
-	Code       CodeSettings
-	Limits     Limits
-	Proof      ProofMode
-	MaxPrice   int64 // of one message, in millionths: what a send takes from ServiceSpendDay until its Receipt says less
+// unknownKey is the answer of a replica that was not given the key of a live code: nothing is charged and nothing
+// replaced, another replica or a later try serves (T46).
+func unknownKey() error {
+	return &Error{Kind: StoreDown, RetryAfter: downTime, Cause: errors.New("a live code was made with a key that this replica does not have: add new keys last on all replicas before one moves first")}
 }
 
-// Service is the recovery. It is safe for concurrent use.
-type Service struct {
-	o Options
-}
-
-// New makes a Service.
-func New(o Options) (*Service, error) { panic("being written") }
-
-// Check tells how many accounts that can be recovered are registered under a number.
-func (s *Service) Check(ctx context.Context, c Client, mobile string) (int, error) {
-	panic("being written")
-}
-
-// Send sends a code.
-func (s *Service) Send(ctx context.Context, c Client, mobile string) (Sent, error) {
-	panic("being written")
+// deliver hands the code to the providers. It is taken back only if it certainly was not sent; after an unknown outcome
+// it may be on its way and stays good (T31).
+func (s *Service) deliver(ctx context.Context, c Client, n Number, issued Issued, shared []Charge) error {
+	code, ok := s.o.Keys.drawCode(issued.Ticket.Key, n, issued.Ticket.Nonce)
+	if !ok {
+		return unknownKey()
+	}
+	ctx, cancel := context.WithTimeout(ctx, deliverTime)
+	defer cancel()
+	began := time.Now()
+	receipt, err := s.o.Sender.Send(ctx, Message{ID: token(), To: n, Code: code, Language: c.Language, ExpiresIn: issued.ExpiresIn})
+	event := Event{Kind: EventDeliver, Provider: receipt.Provider, Receipt: receipt.ID, Price: receipt.Price, Elapsed: time.Since(began), Err: err}
+	certain := !errors.Is(err, ErrUnknown) && (errors.Is(err, ErrRejected) || errors.Is(err, ErrUnavailable))
+	switch {
+	case err == nil:
+		event.Outcome = "ok"
+	case certain:
+		event.Outcome = NotDelivered.String()
+	default:
+		event.Outcome = "unknown"
+	}
+	s.record(ctx, c, n, event)
+	switch {
+	case err == nil:
+		s.giveBack(ctx, c, n, overpaid(shared, receipt.Price))
+		return nil
+	case !certain:
+		return nil
+	}
+	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTime)
+	defer cancel()
+	if err := s.o.Codes.Withdraw(after, issued.Ticket); err != nil {
+		// The code that nobody got stays until it expires, and so does the interval.
+		s.record(after, c, n, Event{Kind: EventWithdraw, Outcome: StoreDown.String(), Err: err})
+	} else {
+		s.record(after, c, n, Event{Kind: EventWithdraw, Outcome: "ok"})
+	}
+	s.giveBack(after, c, n, shared)
+	return &Error{Kind: NotDelivered, Cause: err}
 }
 
 // Reset redeems a code for a new password.
-func (s *Service) Reset(ctx context.Context, c Client, r ResetRequest) (Done, error) {
-	panic("being written")
+func (s *Service) Reset(ctx context.Context, c Client, r ResetRequest) (done Done, err error) {
+	began := time.Now()
+
+	// 1. What needs no store. Nothing is charged.
+	n, err := s.o.Plan(r.Mobile)
+	if err != nil {
+		return Done{}, &Error{Kind: InvalidNumber}
+	}
+	defer func() { s.tell(ctx, c, n, EventReset, began, err) }()
+	if rule := s.o.Policy.Check(n, r.Password); rule != "" {
+		return Done{}, &Error{Kind: InvalidPassword, Rule: rule}
+	}
+	code, ok := ParseCode(r.Code)
+	if !ok {
+		return Done{}, &Error{Kind: InvalidCode}
+	}
+
+	// 2. GUESS: the store counts and compares at once.
+	request := s.o.Keys.Name("request", n.E164(), c.Flow, code.Reveal(), r.Password)
+	verdict, err := s.guess(ctx, c, n, code, request)
+	if err != nil {
+		return Done{}, err
+	}
+
+	matchedBefore := verdict.Remembered
+	for range rereads {
+		// 3. The account, again: exactly the one that the code was made for, with the password that it replaces.
+		accounts, err := s.o.Directory.Find(ctx, n)
+		if err != nil {
+			return Done{}, &Error{Kind: UsersDown, RetryAfter: downTime, Cause: err}
+		}
+		if len(accounts) > 1 {
+			s.record(ctx, c, n, Event{Kind: EventAlarm, Outcome: SeveralAccounts.String()})
+		}
+		if len(accounts) != 1 || s.accountName(accounts[0].ID) != verdict.Account {
+			return Done{}, &Error{Kind: NoAccount}
+		}
+		account := accounts[0]
+		fingerprints := s.o.Keys.fingerprints(account)
+		if !contains(fingerprints, verdict.Fingerprint) {
+			// The password has changed since the send. If this very request matched before the change, it may be what
+			// changed it, and is told so; everybody else learns nothing of the password now there (T18, T45).
+			if !matchedBefore {
+				return Done{}, &Error{Kind: Expired}
+			}
+			ours, err := account.Verify(ctx, r.Password)
+			if err != nil {
+				return Done{}, usersError(err)
+			}
+			if !ours {
+				return Done{}, &Error{Kind: Expired}
+			}
+			return s.finish(ctx, c, n, verdict, request, []Keyed{verdict.Fingerprint}), nil
+		}
+
+		// 4. and 5. Hash, and set if the row still is as read. Whoever sets first wins (T04).
+		err = s.o.Directory.SetPassword(ctx, account, r.Password)
+		switch {
+		case err == nil:
+			// 6. Committed: success, whatever becomes of FINISH.
+			done := s.finish(ctx, c, n, verdict, request, fingerprints)
+			s.inBackground(ctx, c, n, func(ctx context.Context) { s.redeemed(ctx, c, n) })
+			return done, nil
+		case errors.Is(err, ErrStale):
+			matchedBefore = true // it matched before whatever changed the row
+		default:
+			return Done{}, usersError(err)
+		}
+	}
+	return Done{}, &Error{Kind: UsersDown, RetryAfter: downTime, Cause: errors.New("the row kept changing while its password was being set")}
 }
 
-// Drain waits until the messages that Send has left to the background are delivered or ctx ends.
-func (s *Service) Drain(ctx context.Context) error { panic("being written") }
+// guess asks the store for a verdict; its error is the answer to everything but a match.
+func (s *Service) guess(ctx context.Context, c Client, n Number, code Code, request Name) (Verdict, error) {
+	guess := Guess{
+		Number: s.o.Keys.NumberName(n), Checks: s.o.Keys.checks(n, code), Request: request,
+		Guesses: s.o.Code.Guesses, PoolGuesses: s.o.Code.PoolGuesses, Grace: matchGrace,
+		DayWrong: s.o.Limits.NumberWrongDay, RowWrong: s.o.Limits.NumberWrongRow,
+		Proven: s.o.Proof == ProofOff, Strict: time.Now().UnixNano() < s.wrongUntil.Load(),
+	}
+	if validFlow(c.Flow) {
+		guess.Flow = s.flowName(c.Flow)
+	}
+	verdict, err := s.o.Codes.Guess(ctx, guess)
+	if err != nil {
+		return Verdict{}, &Error{Kind: StoreDown, RetryAfter: downTime, Cause: err}
+	}
+	switch verdict.Outcome {
+	case GuessMatch:
+		return verdict, nil
+	case GuessExpired:
+		return Verdict{}, &Error{Kind: Expired}
+	case GuessExhausted:
+		return Verdict{}, &Error{Kind: TooManyWrong}
+	case GuessRestricted:
+		return Verdict{}, &Error{Kind: TooManyWrong, Budget: "number_wrong_day"}
+	case GuessUnknownKey:
+		return Verdict{}, unknownKey()
+	case GuessWrong:
+		if !verdict.Remembered {
+			if err := s.countWrong(ctx, c, n, verdict); err != nil {
+				return Verdict{}, err
+			}
+		}
+		return Verdict{}, &Error{Kind: WrongCode, AttemptsLeft: verdict.AttemptsLeft}
+	}
+	return Verdict{}, &Error{Kind: Internal, Cause: fmt.Errorf("the code store answered with verdict %d", verdict.Outcome)}
+}
+
+// finish does what follows a reset. The reset stands whatever becomes of it: the fingerprint fits no more.
+func (s *Service) finish(ctx context.Context, c Client, n Number, v Verdict, request Name, replaced []Keyed) Done {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTime)
+	defer cancel()
+	err := s.o.Codes.Finish(ctx, Redemption{
+		Number: s.o.Keys.NumberName(n), Flow: v.Flow, Nonce: v.Nonce, Request: request,
+		Account: v.Account, Fingerprints: replaced,
+	})
+	if err != nil {
+		s.record(ctx, c, n, Event{Kind: EventFinish, Outcome: StoreDown.String(), Err: err})
+	}
+	return Done{Device: s.deviceToken(n)}
+}
+
+// usersError is the answer to a failure of the users table or of the hashing before it.
+func usersError(err error) error {
+	if errors.Is(err, ErrBusy) {
+		return &Error{Kind: Busy, RetryAfter: busyTime, Cause: err}
+	}
+	return &Error{Kind: UsersDown, RetryAfter: downTime, Cause: err}
+}
+
+func (s *Service) flowName(flow string) Name  { return s.o.Keys.Name("flow", flow) }
+func (s *Service) accountName(id string) Name { return s.o.Keys.Name("account", id) }
+
+func contains(all []Keyed, one Keyed) bool {
+	for _, k := range all {
+		if k == one {
+			return true
+		}
+	}
+	return false
+}
