@@ -1,0 +1,89 @@
+package web
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"strings"
+)
+
+// normalPrefixes checks the trusted proxies and unmaps IPv4 prefixes that are written as IPv6 ones, since addresses are
+// unmapped before they are compared.
+func normalPrefixes(prefixes []netip.Prefix) ([]netip.Prefix, error) {
+	const mapped = 96 // ::ffff:0:0/96, RFC 4291, section 2.5.5.2
+	var faults []error
+	var normal []netip.Prefix
+	for _, p := range prefixes {
+		if p.Addr().Is4In6() && p.Bits() >= mapped {
+			p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-mapped)
+		}
+		if !p.IsValid() {
+			faults = append(faults, fmt.Errorf("a trusted proxy is no valid CIDR: %v", p))
+			continue
+		}
+		normal = append(normal, p.Masked())
+	}
+	return normal, errors.Join(faults...)
+}
+
+// clientAddress is whose budgets a request is charged to (T32). It starts from the peer of the connection and walks
+// X-Forwarded-For from right to left, as long as the hop that wrote the next entry is a trusted proxy. An entry that is
+// no address ends the walk at the hop that wrote it. No other header is looked at: Forwarded and X-Real-IP are not
+// written by every proxy, so a client could send them through.
+//
+// trusted tells that the peer is a trusted proxy; forwarded, that there is an X-Forwarded-For. Where the peer has no IP
+// address (a Unix socket), everybody shares one budget, that of the address ::, rather than none.
+func clientAddress(r *http.Request, proxies []netip.Prefix) (client netip.Addr, trusted, forwarded bool) {
+	lines := r.Header.Values("X-Forwarded-For")
+	client = netip.IPv6Unspecified()
+	if peer, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
+		client = plain(peer.Addr())
+		trusted = contains(proxies, client)
+	}
+	if !trusted {
+		return client, false, len(lines) > 0
+	}
+	for i := len(lines) - 1; i >= 0; i-- {
+		for rest, more := lines[i], true; more; {
+			var entry string
+			if comma := strings.LastIndexByte(rest, ','); comma >= 0 {
+				rest, entry = rest[:comma], rest[comma+1:]
+			} else {
+				entry, more = rest, false
+			}
+			hop, ok := parseHop(strings.Trim(entry, " \t"))
+			if !ok {
+				return client, trusted, true
+			}
+			client = hop
+			if !contains(proxies, hop) {
+				return client, trusted, true
+			}
+		}
+	}
+	return client, trusted, len(lines) > 0
+}
+
+// parseHop reads one entry: an address, which some gateways write with the client's port.
+func parseHop(entry string) (netip.Addr, bool) {
+	if a, err := netip.ParseAddr(entry); err == nil {
+		return plain(a), true
+	}
+	if ap, err := netip.ParseAddrPort(entry); err == nil {
+		return plain(ap.Addr()), true
+	}
+	return netip.Addr{}, false
+}
+
+// plain is the one spelling of an address: IPv4 unmapped, and no zone, which means something on one machine only.
+func plain(a netip.Addr) netip.Addr { return a.Unmap().WithZone("") }
+
+func contains(prefixes []netip.Prefix, a netip.Addr) bool {
+	for _, p := range prefixes {
+		if p.Contains(a) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,83 @@
+package web
+
+import (
+	"embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"golang.org/x/text/language"
+)
+
+// languages picks one of the installed languages for a visitor.
+type languages struct {
+	names   []string // as configured; the first is the default
+	matcher language.Matcher
+}
+
+func newLanguages(names []string) (*languages, error) {
+	if len(names) == 0 {
+		return nil, errors.New("at least one language is required")
+	}
+	tags := make([]language.Tag, len(names))
+	var faults []error
+	for i, name := range names {
+		tag, err := language.Parse(name)
+		if err != nil {
+			faults = append(faults, fmt.Errorf("%q is no language tag (BCP 47)", name))
+		}
+		tags[i] = tag
+	}
+	return &languages{names: names, matcher: language.NewMatcher(tags)}, errors.Join(faults...)
+}
+
+// maxAcceptLanguage is how much of Accept-Language is looked at, in bytes: browsers send under 100, with many languages
+// installed some 300. What is longer gets the default, so that matching has a bounded cost whatever is sent.
+const maxAcceptLanguage = 512
+
+// match is the installed language that fits Accept-Language best (RFC 9110, section 12.5.4, and RFC 4647 as
+// golang.org/x/text/language refines it), or the default if none does or the header is malformed.
+func (l *languages) match(lines []string) string {
+	if len(lines) == 0 {
+		return l.names[0]
+	}
+	accept := strings.Join(lines, ",")
+	if len(accept) > maxAcceptLanguage {
+		return l.names[0]
+	}
+	tags, _, err := language.ParseAcceptLanguage(accept)
+	if err != nil || len(tags) == 0 {
+		return l.names[0]
+	}
+	_, i, _ := l.matcher.Match(tags...)
+	return l.names[i]
+}
+
+//go:embed locales
+var localeFiles embed.FS
+
+// catalogue holds the texts of the contract by language and key.
+type catalogue map[string]map[string]string
+
+// loadCatalogue reads the texts of the languages.
+func loadCatalogue(names []string) (catalogue, error) {
+	texts := catalogue{}
+	var faults []error
+	for _, name := range names {
+		data, err := localeFiles.ReadFile("locales/" + name + ".json")
+		if err != nil {
+			faults = append(faults, fmt.Errorf("language %q is not installed", name))
+			continue
+		}
+		var of map[string]string
+		if err := json.Unmarshal(data, &of); err != nil {
+			faults = append(faults, fmt.Errorf("the texts of language %q: %w", name, err))
+		}
+		texts[name] = of
+	}
+	return texts, errors.Join(faults...)
+}
+
+// text is the text of key, "" for the key "".
+func (c catalogue) text(language, key string) string { return c[language][key] }
