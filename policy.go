@@ -121,8 +121,12 @@ func spells(n Number, password string) bool {
 	if n.IsZero() {
 		return false
 	}
-	plain := strings.NewReplacer("+", "", " ", "", "-", "", ".", "", "(", "", ")", "").Replace(password)
-	plain = strings.TrimLeft(plain, "0")
+	plain := strings.TrimLeft(strings.Map(func(r rune) rune {
+		if strings.ContainsRune("+ -.()", r) {
+			return -1
+		}
+		return r
+	}, password), "0")
 	national := strings.TrimLeft(n.National(), "0")
 	return plain == national || plain == n.CallingCode()+n.National()
 }
