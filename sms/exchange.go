@@ -1,0 +1,192 @@
+package sms
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+	"unicode"
+
+	"rekey"
+)
+
+// maxAnswer is how much of a provider's answer is read. Answers are a few hundred bytes; a page of a proxy that stands
+// in the way is longer and tells nothing more after that.
+const maxAnswer = 64 << 10
+
+// NewTransport makes the transport that all providers over HTTP share, so that they share its limits too. Connections
+// are kept for the next message; proxies are taken from the environment (http.ProxyFromEnvironment).
+func NewTransport() *http.Transport {
+	// A gateway gains nothing from HTTP/2, whose one connection would let one lost packet hold up every message, and
+	// whose retries are harder to reason about.
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
+	return &http.Transport{
+		Proxy:               http.ProxyFromEnvironment,
+		DialContext:         (&net.Dialer{Timeout: DefaultTimeout, KeepAlive: 15 * time.Second}).DialContext,
+		TLSHandshakeTimeout: DefaultTimeout,
+		Protocols:           &protocols,
+		MaxIdleConnsPerHost: 64,
+		MaxConnsPerHost:     256, // a gateway that hangs holds at most so many; the rest waits and is certainly not sent
+		// Shorter than the time after which common servers close an idle connection (Node.js and Apache: 5 s), so that
+		// a message hardly ever meets a connection that is being closed, which would leave its fate unknown.
+		IdleConnTimeout:        4 * time.Second,
+		MaxResponseHeaderBytes: 16 << 10,
+		DisableCompression:     true, // answers are short, and maxAnswer shall mean the bytes on the wire
+	}
+}
+
+// caller makes requests to one provider, each exactly once.
+type caller struct {
+	client  http.Client
+	timeout time.Duration
+}
+
+func newCaller(transport http.RoundTripper, timeout time.Duration) caller {
+	if transport == nil {
+		transport = NewTransport()
+	}
+	if timeout == 0 {
+		timeout = DefaultTimeout
+	}
+	return caller{
+		client: http.Client{
+			Transport: transport,
+			// A redirect is not followed: it would take number, code and credentials to a host that the operator did
+			// not write down, or turn a POST into a GET that sends nothing and answers 200.
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+		timeout: timeout,
+	}
+}
+
+// request is one request to a provider, rendered.
+type request struct {
+	method string
+	url    *url.URL
+	header http.Header
+	body   []byte
+}
+
+// answer is what a provider said.
+type answer struct {
+	status int
+	body   []byte
+	whole  bool // the body ended within maxAnswer
+}
+
+// call makes the request once and returns its answer, whatever the status. Its errors wrap rekey.ErrUnavailable if the
+// request certainly did not reach the provider, and rekey.ErrUnknown if it may have. They hold nothing of the request
+// and nothing of the answer (T36).
+func (c *caller) call(ctx context.Context, r request) (answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+
+	// A request whose header section never left in full can't have been carried out. The transport calls WroteHeaders
+	// right after the last byte of that section, and returns an error only after its writer has ended.
+	var left atomic.Bool
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { left.Store(true) }})
+
+	req := (&http.Request{
+		Method: r.method,
+		URL:    r.url,
+		Header: r.header,
+		// A body that the transport can't rewind keeps it from repeating the request on another connection when a kept
+		// one breaks. It would do so for every GET, and for a POST with the header Idempotency-Key, after the provider
+		// may have taken the message.
+		Body:          io.NopCloser(bytes.NewReader(r.body)),
+		ContentLength: int64(len(r.body)),
+	}).WithContext(ctx)
+	resp, err := c.client.Do(req)
+	if err != nil {
+		kind := rekey.ErrUnavailable
+		if left.Load() {
+			kind = rekey.ErrUnknown
+		}
+		return answer{}, fmt.Errorf("%w: %s", kind, c.cause(ctx, err))
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	whole := err == nil && len(body) <= maxAnswer
+	return answer{status: resp.StatusCode, body: body[:min(len(body), maxAnswer)], whole: whole}, nil
+}
+
+// cause describes a failed exchange in words that are safe to log. Errors of package net/http are not: they carry the
+// URL, which may hold number, code and credentials, and quote malformed answers.
+func (c *caller) cause(ctx context.Context, err error) string {
+	switch {
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return "no answer in time"
+	case ctx.Err() != nil:
+		return "given up before an answer came"
+	}
+	if op, ok := errors.AsType[*net.OpError](err); ok { // "dial tcp 192.0.2.1:443: connect: connection refused"
+		return op.Error()
+	}
+	if dns, ok := errors.AsType[*net.DNSError](err); ok {
+		return dns.Error()
+	}
+	if cert, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return cert.Error()
+	}
+	if record, ok := errors.AsType[tls.RecordHeaderError](err); ok {
+		return record.Error()
+	}
+	return "the connection ended without a readable answer"
+}
+
+// verdict is what the status of an answer says about the message: nil for 2xx.
+//
+// A 4xx is a refusal of this message (rejected), except for those that are about the account or the moment and would
+// meet any message (unavailable). A 3xx means that the url in the configuration is not the provider's: 301, 307 and 308
+// say that the request is to be made elsewhere (RFC 9110, section 15.4), so it wasn't carried out here. 302 and 303 are
+// also what a script answers after its work, and any 5xx but 503 may come from a proxy before a server that took the
+// message: unknown.
+func (a answer) verdict() error {
+	var kind error
+	switch s := a.status; {
+	case s >= 200 && s <= 299:
+		return nil
+	case s == http.StatusMovedPermanently, s == http.StatusTemporaryRedirect, s == http.StatusPermanentRedirect,
+		s == http.StatusUnauthorized, s == http.StatusPaymentRequired, s == http.StatusProxyAuthRequired,
+		s == http.StatusRequestTimeout, s == http.StatusMisdirectedRequest, s == http.StatusTooEarly,
+		s == http.StatusTooManyRequests, s == http.StatusServiceUnavailable:
+		kind = rekey.ErrUnavailable
+	case s >= 400 && s <= 499:
+		kind = rekey.ErrRejected
+	default:
+		kind = rekey.ErrUnknown
+	}
+	if a.status >= 300 && a.status <= 399 {
+		return fmt.Errorf("%w: it answered with a redirect (%d), which is not followed; configure the final address", kind, a.status)
+	}
+	return fmt.Errorf("%w: it answered %d", kind, a.status)
+}
+
+// String is the answer for an operator's terminal.
+func (a answer) String() string {
+	s := fmt.Sprintf("%d %s\n%s", a.status, http.StatusText(a.status), printable(a.body))
+	if !a.whole {
+		s += "\n(the answer was cut off, or is longer than 64 KiB)"
+	}
+	return strings.TrimSpace(s)
+}
+
+// printable has a full stop in place of everything that could steer a terminal (T37).
+func printable(b []byte) string {
+	return strings.Map(func(r rune) rune {
+		if r == '\n' || r == '\t' || unicode.IsPrint(r) {
+			return r
+		}
+		return '.'
+	}, string(b))
+}

@@ -1,0 +1,305 @@
+package sms
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/textproto"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"text/template"
+	"time"
+
+	"rekey"
+)
+
+// HTTPConfig describes an SMS gateway that is spoken to over HTTP. Its printed form hides everything, since URL, headers
+// and body often hold credentials.
+//
+// URL, Headers and Body are Go templates (package text/template) over {{.ID}}, {{.Mobile}} (as dialled in its country),
+// {{.E164}}, {{.Code}}, {{.Text}}, {{.Language}} and {{.ExpiresIn}} (seconds), with the functions urlquery, for a value
+// within a URL or a form, and json, which writes a value as JSON with its quotes.
+type HTTPConfig struct {
+	URL         string            // absolute, http or https
+	Method      string            // POST, GET or PUT; empty: POST
+	ContentType string            // empty: application/json
+	Headers     map[string]string // name to template
+	Body        string            // empty: the seven fields as a JSON object; with GET there is no body
+	Success     string            // regular expression that the body of a 2xx answer must match; empty: any 2xx is a success
+	Secret      string            // signs requests with the headers of Standard Webhooks; empty: they are not signed
+	Timeout     time.Duration     // for one message; 0: DefaultTimeout
+
+	Texts     *Texts
+	Transport http.RoundTripper // shared between providers; nil: one of its own, as NewTransport makes it
+}
+
+// Format hides the configuration whatever the verb (T36).
+func (HTTPConfig) Format(f fmt.State, _ rune) { io.WriteString(f, "(HTTP provider)") }
+
+// HTTP is the provider "http": it posts each message to a gateway. A gateway that takes a message answers 2xx, with a
+// body that matches the success pattern where one is configured. A complete 2xx answer that doesn't match is a refusal,
+// since that is how gateways that always answer 200 say no; one that was cut off leaves it unknown. Other answers are
+// judged by their status.
+//
+// A message is handed over at most once: nothing is repeated, neither by this type nor by the transport below it.
+type HTTP struct {
+	caller
+	method, contentType string
+	url, body           *template.Template // body is nil for GET
+	headers             map[string]*template.Template
+	success             *regexp.Regexp
+	secret              []byte
+	texts               *Texts
+}
+
+// Format hides the provider's configuration whatever the verb (T36).
+func (h *HTTP) Format(f fmt.State, _ rune) { io.WriteString(f, "(HTTP provider)") }
+
+// fields are what templates see.
+type fields struct {
+	ID        string `json:"id"`
+	Mobile    string `json:"mobile"`
+	E164      string `json:"e164"`
+	Code      string `json:"code"`
+	Text      string `json:"text"`
+	Language  string `json:"language"`
+	ExpiresIn int    `json:"expires_in"`
+}
+
+// samples are two messages that differ in every field and need quoting in every place, so that a template which forgets
+// urlquery or json is found when it is made, and not by the first message with a space in it.
+func samples() [2]fields {
+	return [2]fields{
+		{"0001", "13800000001", "+8613800000001", "123456", "【\"A&B\"】验证码123456。", "zh-CN", 300},
+		{"0002", "2025550123", "+12025550123", "654321", "654321 is your \\ A&B code.\n\n@example.com #654321", "en", 240},
+	}
+}
+
+// NewHTTP makes the provider. It renders sample messages, so that a mistake in a template is found here. Its error joins
+// all faults (errors.Join), each a sentence that begins with the setting's name within sms.providers.NAME.
+func NewHTTP(c HTTPConfig) (*HTTP, error) {
+	h := &HTTP{
+		caller:      newCaller(c.Transport, c.Timeout),
+		method:      c.Method,
+		contentType: c.ContentType,
+		headers:     map[string]*template.Template{},
+		texts:       c.Texts,
+	}
+	var faults []error
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	parse := func(setting, text string) *template.Template {
+		t, err := template.New(setting).Funcs(template.FuncMap{"json": asJSON}).Parse(text)
+		if err != nil {
+			fault("%s: %w", setting, err)
+		}
+		return t
+	}
+
+	if h.method == "" {
+		h.method = http.MethodPost
+	}
+	switch h.method {
+	case http.MethodPost, http.MethodPut:
+		if h.contentType == "" {
+			h.contentType = "application/json"
+		}
+		text := c.Body
+		if text == "" {
+			text = "{{json .}}"
+		}
+		h.body = parse("body", text)
+	case http.MethodGet:
+		if c.Body != "" || c.ContentType != "" {
+			fault("body: a GET has neither body nor content_type; put the fields into url")
+		}
+	default:
+		fault("method: write POST, GET or PUT")
+	}
+	h.url = parse("url", c.URL)
+	for _, name := range slices.Sorted(maps.Keys(c.Headers)) {
+		if problem := headerFault(name, c.Secret != ""); problem != "" {
+			fault("headers.%s: %s", name, problem)
+			continue
+		}
+		h.headers[textproto.CanonicalMIMEHeaderKey(name)] = parse("headers."+name, c.Headers[name])
+	}
+	if c.Success != "" {
+		var err error
+		if h.success, err = regexp.Compile(c.Success); err != nil {
+			fault("success: not a regular expression: %w", err)
+		}
+	}
+	if c.Secret != "" {
+		var err error
+		if h.secret, err = webhookSecret(c.Secret); err != nil {
+			fault("secret: %w", err)
+		}
+	}
+	if c.Timeout < 0 {
+		fault("timeout: must not be negative")
+	}
+	if len(faults) > 0 {
+		return nil, errors.Join(faults...)
+	}
+	for _, sample := range samples() {
+		if _, err := h.render(sample); err != nil {
+			return nil, err
+		}
+	}
+	return h, nil
+}
+
+// headerFault says why a header can't be configured, or "".
+func headerFault(name string, signed bool) string {
+	if name == "" || strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") != "" {
+		return "a header's name has letters, digits, - and _"
+	}
+	switch textproto.CanonicalMIMEHeaderKey(name) {
+	case "Content-Type":
+		return "use content_type"
+	case "Host", "Content-Length", "Transfer-Encoding", "Connection", "Trailer", "Expect", "Upgrade":
+		return "follows from the request and can't be set"
+	case "Webhook-Id", "Webhook-Timestamp", "Webhook-Signature":
+		if signed {
+			return "is made from secret"
+		}
+	}
+	return ""
+}
+
+// asJSON is v as JSON. Characters that matter in HTML only are left as they are.
+func asJSON(v any) (string, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(v)
+	return strings.TrimSuffix(b.String(), "\n"), err
+}
+
+func (h *HTTP) fields(m rekey.Message) fields {
+	return fields{
+		ID: m.ID, Mobile: m.To.National(), E164: m.To.E164(), Code: m.Code.Reveal(), Text: h.texts.Text(m),
+		Language: h.texts.Language(m.Language), ExpiresIn: int(m.ExpiresIn / time.Second),
+	}
+}
+
+// render fills the templates; the request is not signed yet. What they yield is checked for every message, so that no
+// field can end a header or the request line early. Errors name the setting and hold nothing of the message.
+func (h *HTTP) render(f fields) (request, error) {
+	r := request{method: h.method, header: http.Header{"User-Agent": {"rekey"}}}
+	var faults []error
+	fill := func(setting string, t *template.Template) string {
+		var b strings.Builder
+		if err := t.Execute(&b, f); err != nil {
+			// The error of a template names its field or function, never a value.
+			faults = append(faults, fmt.Errorf("%s: %w", setting, err))
+		}
+		return b.String()
+	}
+	for _, name := range slices.Sorted(maps.Keys(h.headers)) {
+		value := fill("headers."+name, h.headers[name])
+		if strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
+			faults = append(faults, fmt.Errorf("headers.%s: a line break or control character in a header; put texts through urlquery", name))
+		}
+		r.header[name] = []string{value}
+	}
+	if h.body != nil {
+		r.header.Set("Content-Type", h.contentType)
+		r.body = []byte(fill("body", h.body))
+		if strings.HasPrefix(h.contentType, "application/json") && !json.Valid(r.body) {
+			faults = append(faults, errors.New("body: not JSON once it is filled in; write {{json .Text}}, without quotes around it"))
+		}
+	}
+	address := fill("url", h.url)
+	u, err := url.Parse(address)
+	switch {
+	case strings.ContainsFunc(address, func(r rune) bool { return r <= ' ' || r >= 0x7f }):
+		faults = append(faults, errors.New("url: a space, line break or non-ASCII character; write {{urlquery .Text}}"))
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
+		// The cause is left out: it quotes the address, which may hold a password.
+		faults = append(faults, errors.New("url: not an absolute http or https address once it is filled in"))
+	}
+	r.url = u
+	return r, errors.Join(faults...)
+}
+
+// Send hands m to the gateway. Its receipt is empty: gateways have no common form for theirs.
+func (h *HTTP) Send(ctx context.Context, m rekey.Message) (rekey.Receipt, error) {
+	_, err := h.deliver(ctx, m)
+	return rekey.Receipt{}, err
+}
+
+// Try is Send with the gateway's answer.
+func (h *HTTP) Try(ctx context.Context, m rekey.Message) (string, error) {
+	a, err := h.deliver(ctx, m)
+	if a.status == 0 {
+		return "", err
+	}
+	return a.String(), err
+}
+
+func (h *HTTP) deliver(ctx context.Context, m rekey.Message) (answer, error) {
+	r, err := h.render(h.fields(m))
+	if err != nil {
+		return answer{}, fmt.Errorf("%w: %w", rekey.ErrUnavailable, err)
+	}
+	if h.secret != nil {
+		sign(r.header, h.secret, m.ID, time.Now(), r.body)
+	}
+	a, err := h.call(ctx, r)
+	if err != nil {
+		return a, err
+	}
+	if err := a.verdict(); err != nil || h.success == nil {
+		return a, err
+	}
+	switch {
+	case !a.whole:
+		return a, fmt.Errorf("%w: its answer (%d) was cut off, or is longer than 64 KiB", rekey.ErrUnknown, a.status)
+	case !h.success.Match(a.body):
+		return a, fmt.Errorf("%w: its answer (%d) does not match success", rekey.ErrRejected, a.status)
+	}
+	return a, nil
+}
+
+// minWebhookSecret is the least length of a signing secret, in bytes: Standard Webhooks, "Signature scheme".
+const minWebhookSecret = 24
+
+// webhookSecret is the key behind a secret: after whsec_ the base64 that Standard Webhooks shows it in, else the bytes
+// as they stand.
+func webhookSecret(s string) ([]byte, error) {
+	key := []byte(s)
+	if encoded, ok := strings.CutPrefix(s, "whsec_"); ok {
+		var err error
+		if key, err = base64.StdEncoding.DecodeString(encoded); err != nil {
+			return nil, errors.New("after whsec_ there must be base64")
+		}
+	}
+	if len(key) < minWebhookSecret {
+		return nil, fmt.Errorf("at least %d bytes are needed; make one with: echo whsec_$(openssl rand -base64 32)", minWebhookSecret)
+	}
+	return key, nil
+}
+
+// sign sets the headers of Standard Webhooks 1.0.0: an HMAC-SHA-256 over id.timestamp.body. The id is the message's,
+// which gateways may use against doubles; it holds no full stop, so that the three parts can't be read otherwise.
+func sign(header http.Header, secret []byte, id string, at time.Time, body []byte) {
+	timestamp := strconv.FormatInt(at.Unix(), 10)
+	mac := hmac.New(sha256.New, secret)
+	io.WriteString(mac, id+"."+timestamp+".")
+	mac.Write(body)
+	header.Set("webhook-id", id)
+	header.Set("webhook-timestamp", timestamp)
+	header.Set("webhook-signature", "v1,"+base64.StdEncoding.EncodeToString(mac.Sum(nil)))
+}
