@@ -1,0 +1,194 @@
+package codestoretest
+
+import (
+	"time"
+
+	"rekey"
+)
+
+func rate(name rekey.Name, limit int64, window time.Duration) rekey.Charge {
+	return rekey.Charge{Name: name, Kind: rekey.Rate, Limit: limit, Window: window, Cost: 1}
+}
+
+func daily(name rekey.Name, limit, cost int64) rekey.Charge {
+	return rekey.Charge{Name: name, Kind: rekey.Daily, Limit: limit, Cost: cost}
+}
+
+var limiterTests = []test{
+	{"a rate passes its limit at once and refills evenly", func(f *fixture) {
+		c := rate("b", 5, 10*time.Minute)
+		for i := range 5 {
+			if d := f.take(c); d.Refused != -1 || d.Used[0] != int64(i+1) {
+				f.Fatalf("charge %d: %+v", i, d)
+			}
+		}
+		d := f.take(c)
+		if d.Refused != 0 || d.RetryAfter > 2*time.Minute || d.RetryAfter < 2*time.Minute-5*time.Second {
+			f.Fatalf("the sixth: %+v", d)
+		}
+		f.Advance(2 * time.Minute)
+		if d := f.take(c); d.Refused != -1 {
+			f.Fatalf("after an emission interval: %+v", d)
+		}
+		if d := f.take(c); d.Refused != 0 {
+			f.Fatalf("the next: %+v", d)
+		}
+		f.Advance(time.Hour)
+		for range 5 {
+			if d := f.take(c); d.Refused != -1 {
+				f.Fatalf("after a rest: %+v", d)
+			}
+		}
+		if d := f.take(c); d.Refused != 0 {
+			f.Fatal("a rest saved up more than the limit")
+		}
+	}},
+	{"all charges are made or none", func(f *fixture) {
+		wide, narrow := rate("wide", 10, time.Hour), rate("narrow", 1, time.Hour)
+		f.take(narrow)
+		for range 20 {
+			if d := f.take(wide, narrow); d.Refused != 1 {
+				f.Fatalf("%+v", d)
+			}
+		}
+		for range 10 {
+			if d := f.take(wide); d.Refused != -1 {
+				f.Fatalf("a refused charge cost the other: %+v", d)
+			}
+		}
+	}},
+	{"what is given back can be taken again", func(f *fixture) {
+		c, n := rate("b", 2, time.Hour), daily("d", 2, 1)
+		f.take(c, n)
+		f.take(c, n)
+		c.Cost, n.Cost = -1, -1
+		f.take(c, n)
+		c.Cost, n.Cost = 1, 1
+		if d := f.take(c, n); d.Refused != -1 {
+			f.Fatalf("%+v", d)
+		}
+		if d := f.take(c, n); d.Refused != 0 {
+			f.Fatalf("%+v", d)
+		}
+		c.Cost, n.Cost = -100, -100
+		f.take(c, n)
+		c.Cost, n.Cost = 1, 1
+		for range 2 {
+			f.take(c, n)
+		}
+		if d := f.take(c, n); d.Refused != 0 {
+			f.Fatal("giving back more than was taken made credit")
+		}
+	}},
+	{"a look costs nothing", func(f *fixture) {
+		look := rate("b", 2, time.Hour)
+		look.Cost = 0
+		for range 10 {
+			if d := f.take(look); d.Refused != -1 || d.Used[0] != 0 {
+				f.Fatalf("%+v", d)
+			}
+		}
+		f.take(rate("b", 2, time.Hour))
+		f.take(rate("b", 2, time.Hour))
+		if d := f.take(look); d.Refused != 0 || d.Used[0] != 2 {
+			f.Fatalf("%+v", d)
+		}
+	}},
+	{"the same bucket twice in one call is charged twice", func(f *fixture) {
+		c := rate("b", 3, time.Hour)
+		if d := f.take(c, c); d.Refused != -1 || d.Used[1] != 2 {
+			f.Fatalf("%+v", d)
+		}
+		if d := f.take(c, c); d.Refused != 1 {
+			f.Fatalf("%+v", d)
+		}
+	}},
+	{"T40 what is counted once is free while its mark stands", func(f *fixture) {
+		c := rate("address", 2, 10*time.Minute)
+		n := daily("service", 2, 1)
+		n.Window = 10 * time.Minute
+		ask := func(number rekey.Name) rekey.Decision {
+			c.Once, n.Once = number, number
+			return f.take(c, n)
+		}
+		for range 5 {
+			if d := ask("first"); d.Refused != -1 {
+				f.Fatalf("%+v", d)
+			}
+		}
+		ask("second")
+		if d := ask("third"); d.Refused != 0 {
+			f.Fatalf("%+v", d)
+		}
+		if d := ask("second"); d.Refused != -1 {
+			f.Fatalf("what was asked before: %+v", d)
+		}
+		f.Advance(10*time.Minute + time.Second)
+		if d := ask("first"); d.Refused != 1 {
+			f.Fatalf("after the mark fell it counts again, and the day is used up: %+v", d)
+		}
+	}},
+	{"a daily budget ends with the day", func(f *fixture) {
+		for range 3 {
+			f.take(daily("d", 3, 1))
+		}
+		d := f.take(daily("d", 3, 1))
+		if d.Refused != 0 || d.RetryAfter <= 0 || d.RetryAfter > 24*time.Hour || d.Used[0] != 3 {
+			f.Fatalf("%+v", d)
+		}
+		f.Advance(d.RetryAfter)
+		if d := f.take(daily("d", 3, 2)); d.Refused != -1 {
+			f.Fatalf("the next day: %+v", d)
+		}
+		if d := f.take(daily("d", 3, 2)); d.Refused != 0 {
+			f.Fatalf("more than is left: %+v", d)
+		}
+	}},
+	{"T29 sends stop where nothing is redeemed", func(f *fixture) {
+		sent := rekey.Charge{Name: "prefix", Kind: rekey.Conversion, Limit: 20, Window: time.Hour, Floor: 0.3, Cost: 1}
+		redeemed := sent
+		redeemed.Kind = rekey.Redeemed
+		for i := range 20 {
+			if d := f.take(sent); d.Refused != -1 {
+				f.Fatalf("send %d: %+v", i, d)
+			}
+		}
+		d := f.take(sent)
+		if d.Refused != 0 || d.RetryAfter <= 0 || d.RetryAfter > time.Hour {
+			f.Fatalf("%+v", d)
+		}
+		for range 6 {
+			f.take(redeemed)
+		}
+		if d := f.take(sent); d.Refused != -1 {
+			f.Fatalf("with 6 of 20 redeemed: %+v", d)
+		}
+		if d := f.take(sent); d.Refused != 0 {
+			f.Fatalf("with 6 of 21 redeemed: %+v", d)
+		}
+		f.Advance(time.Hour + time.Second)
+		if d := f.take(sent); d.Refused != -1 {
+			f.Fatalf("an hour later: %+v", d)
+		}
+	}},
+	{"T02 T28 concurrent charges are exact", func(f *fixture) {
+		other := f.Reopen()
+		outcomes := together(f, 300, func(i int) (int, error) {
+			store := f.Store
+			if i%2 == 1 {
+				store = other
+			}
+			d, err := store.Take(f.Context(), rate("a", 40, 24*time.Hour), daily("b", 60, 1))
+			return d.Refused, err
+		})
+		if outcomes[-1] != 40 || outcomes[0] != 260 {
+			f.Fatalf("%v, want 40 passed", outcomes)
+		}
+		if d := f.take(daily("b", 60, 20)); d.Refused != -1 {
+			f.Fatalf("refused charges were kept: %+v", d)
+		}
+		if d := f.take(daily("b", 60, 1)); d.Refused != 0 {
+			f.Fatalf("%+v", d)
+		}
+	}},
+}
