@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -27,42 +28,50 @@ func normalPrefixes(prefixes []netip.Prefix) ([]netip.Prefix, error) {
 	return normal, errors.Join(faults...)
 }
 
-// clientAddress is whose budgets a request is charged to (T32). It starts from the peer of the connection and walks
+// origin is where a request comes from.
+type origin struct {
+	client  netip.Addr // whose budgets it is charged to
+	trusted bool       // the peer of the connection is a trusted proxy
+	ignored bool       // it carries an X-Forwarded-For that is not believed
+}
+
+// clientAddress finds out where a request comes from (T32). It starts from the peer of the connection and walks
 // X-Forwarded-For from right to left, as long as the hop that wrote the next entry is a trusted proxy. An entry that is
 // no address ends the walk at the hop that wrote it. No other header is looked at: Forwarded and X-Real-IP are not
 // written by every proxy, so a client could send them through.
 //
-// trusted tells that the peer is a trusted proxy; forwarded, that there is an X-Forwarded-For. Where the peer has no IP
-// address (a Unix socket), everybody shares one budget, that of the address ::, rather than none.
-func clientAddress(r *http.Request, proxies []netip.Prefix) (client netip.Addr, trusted, forwarded bool) {
-	lines := r.Header.Values("X-Forwarded-For")
-	client = netip.IPv6Unspecified()
+// Where the peer has no IP address (a Unix socket), everybody shares one budget, that of the address ::, rather than
+// have none.
+func clientAddress(r *http.Request, proxies []netip.Prefix) origin {
+	lines := r.Header.Values("X-Forwarded-For") // several lines are one list (RFC 9110, section 5.3)
+	from := origin{client: netip.IPv6Unspecified()}
 	if peer, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
-		client = plain(peer.Addr())
-		trusted = contains(proxies, client)
+		from.client = plain(peer.Addr())
+		from.trusted = contains(proxies, from.client)
 	}
-	if !trusted {
-		return client, false, len(lines) > 0
+	if !from.trusted {
+		from.ignored = len(lines) > 0
+		return from
 	}
-	for i := len(lines) - 1; i >= 0; i-- {
-		for rest, more := lines[i], true; more; {
-			var entry string
-			if comma := strings.LastIndexByte(rest, ','); comma >= 0 {
-				rest, entry = rest[:comma], rest[comma+1:]
+	for _, line := range slices.Backward(lines) {
+		for more := true; more; {
+			entry := line
+			if comma := strings.LastIndexByte(line, ','); comma >= 0 {
+				line, entry = line[:comma], line[comma+1:]
 			} else {
-				entry, more = rest, false
+				more = false
 			}
 			hop, ok := parseHop(strings.Trim(entry, " \t"))
 			if !ok {
-				return client, trusted, true
+				return from
 			}
-			client = hop
+			from.client = hop
 			if !contains(proxies, hop) {
-				return client, trusted, true
+				return from
 			}
 		}
 	}
-	return client, trusted, len(lines) > 0
+	return from
 }
 
 // parseHop reads one entry: an address, which some gateways write with the client's port.

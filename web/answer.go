@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -33,20 +34,21 @@ type refusal struct {
 	status int
 	errno  string
 	key    string // of the message in the catalogue; also the Outcome of the event, and the error's text
+	event  bool   // the recorder is told: somebody sent what no page of ours sends
 }
 
 func (e *refusal) Error() string { return e.key }
 
 // Faults of HTTP itself, the same wherever they are met.
 var (
-	errNotFound  = &refusal{http.StatusNotFound, errnoParam, "not_found"}
-	errMethod    = &refusal{http.StatusMethodNotAllowed, errnoParam, "method"}
-	errTooLarge  = &refusal{http.StatusRequestEntityTooLarge, errnoParam, "too_large"}
-	errEncoding  = &refusal{http.StatusUnsupportedMediaType, errnoParam, "encoding"}
-	errCrossSite = &refusal{http.StatusForbidden, errnoSession, "cross_site"}
-	errNotJSON   = &refusal{http.StatusOK, errnoUnknown, "not_json"}
-	errBadForm   = &refusal{http.StatusBadRequest, errnoParam, "bad_form"}
-	errPanic     = &refusal{http.StatusInternalServerError, errnoServer, "internal"}
+	errNotFound  = &refusal{status: http.StatusNotFound, errno: errnoParam, key: "not_found"}
+	errMethod    = &refusal{status: http.StatusMethodNotAllowed, errno: errnoParam, key: "method"}
+	errTooLarge  = &refusal{status: http.StatusRequestEntityTooLarge, errno: errnoParam, key: "too_large", event: true}
+	errEncoding  = &refusal{status: http.StatusUnsupportedMediaType, errno: errnoParam, key: "encoding", event: true}
+	errCrossSite = &refusal{status: http.StatusForbidden, errno: errnoSession, key: "cross_site", event: true}
+	errNotJSON   = &refusal{status: http.StatusOK, errno: errnoUnknown, key: "not_json", event: true}
+	errBadForm   = &refusal{status: http.StatusBadRequest, errno: errnoParam, key: "bad_form", event: true}
+	errPanic     = &refusal{status: http.StatusInternalServerError, errno: errnoServer, key: "internal"}
 )
 
 // operation is which of the three steps an outcome belongs to.
@@ -74,7 +76,7 @@ var kinds = [...]struct {
 	rekey.InvalidPassword: {errnoParam, [3]reply{opReset: {403, "password"}}}, // the key gets the rule appended
 	rekey.InvalidCode:     {errnoParam, [3]reply{opReset: {403, "code_form"}}},
 	rekey.NotRegistered:   {errnoNoData, [3]reply{opSend: {200, "not_registered"}}},
-	rekey.SeveralAccounts: {errnoData, [3]reply{opSend: {200, "several_accounts"}, opReset: {200, "several_accounts"}}},
+	rekey.SeveralAccounts: {errnoData, [3]reply{opSend: {200, "several_accounts"}}},
 	rekey.TooSoon:         {errnoExists, [3]reply{opSend: {200, "too_soon"}}},
 	rekey.Limited:         {errnoRequest, [3]reply{{429, "limited"}, {200, "limited"}, {429, "limited"}}},
 	rekey.Expired:         {errnoParam, [3]reply{opReset: {200, "expired"}}},
@@ -84,7 +86,7 @@ var kinds = [...]struct {
 	rekey.NotDelivered:    {errnoThird, [3]reply{opSend: {200, "not_delivered"}}},
 	rekey.UsersDown:       {errnoDB, [3]reply{{503, "users_down"}, {503, "down"}, {503, "down"}}},
 	rekey.StoreDown:       {errnoServer, [3]reply{{503, "down"}, {503, "down"}, {503, "down"}}},
-	rekey.Busy:            {errnoServer, [3]reply{{503, "busy"}, {503, "busy"}, {503, "busy"}}},
+	rekey.Busy:            {errnoServer, [3]reply{opReset: {503, "busy"}}},
 }
 
 // outcome is an answer that says no, before it is put in words.
@@ -96,12 +98,9 @@ type outcome struct {
 	data       any           // nil: null
 }
 
-// waits are how long a client is asked to stay away when the recovery can't tell.
-const (
-	waitDown    = time.Minute     // an outage; the page says a minute too
-	waitBusy    = 5 * time.Second // two and a half times the bound of the hashing queue
-	waitLimited = time.Minute     // a code that bears no more guesses: the shortest interval to the next
-)
+// unknownWait is how long a client is asked to stay away where the recovery can't tell: the shortest interval to the
+// next code.
+const unknownWait = time.Minute
 
 // operationError is an error of the recovery with the step that it came from.
 type operationError struct {
@@ -117,15 +116,12 @@ func judge(err error) outcome {
 	if e, ok := errors.AsType[*refusal](err); ok {
 		return outcome{status: e.status, errno: e.errno, key: e.key}
 	}
-	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return outcome{status: errTooLarge.status, errno: errTooLarge.errno, key: errTooLarge.key}
-	}
 	op := opCheck
 	if e, ok := errors.AsType[*operationError](err); ok {
 		op = e.op
 	}
 	e, ok := errors.AsType[*rekey.Error](err)
-	if !ok || int(e.Kind) >= len(kinds) || kinds[e.Kind].replies[op] == (reply{}) {
+	if !ok || e.Kind < 0 || int(e.Kind) >= len(kinds) || kinds[e.Kind].replies[op] == (reply{}) {
 		e = &rekey.Error{Kind: rekey.Internal}
 	}
 	kind := kinds[e.Kind]
@@ -135,15 +131,12 @@ func judge(err error) outcome {
 		out.key += "_" + string(e.Rule)
 	case rekey.WrongCode:
 		out.data = attemptsLeft{e.AttemptsLeft}
-	case rekey.UsersDown, rekey.StoreDown:
-		out.retryAfter = max(out.retryAfter, waitDown)
-	case rekey.Busy:
-		out.retryAfter = max(out.retryAfter, waitBusy)
-	case rekey.TooManyWrong:
-		out.retryAfter = max(out.retryAfter, waitLimited)
 	case rekey.Limited, rekey.TooSoon:
 		out.retryAfter = max(out.retryAfter, time.Second)
 		out.data = retryAfter{seconds(out.retryAfter)}
+	}
+	if out.status == http.StatusTooManyRequests || out.status == http.StatusServiceUnavailable {
+		out.retryAfter = cmp.Or(out.retryAfter, unknownWait)
 	}
 	return out
 }
@@ -186,14 +179,19 @@ func (s *server) succeed(w http.ResponseWriter, r *request, key string, data any
 // the log and never to the client.
 func (s *server) fail(w http.ResponseWriter, r *request, err error) {
 	out := judge(err)
-	if out.status >= http.StatusInternalServerError && !errors.Is(err, errPanic) {
-		s.Log.LogAttrs(r.Context(), slog.LevelError, "failed", slog.String("request", r.id),
-			slog.String("route", r.route), slog.String("outcome", out.key), slog.Any("error", err))
+	if e, ok := errors.AsType[*refusal](err); ok {
+		if e.event {
+			s.refused(r, e.key)
+		}
+	} else if out.status >= http.StatusInternalServerError {
+		level := slog.LevelError
+		if r.Context().Err() != nil {
+			level = slog.LevelInfo // the client has gone, and took its own request down
+		}
+		s.Log.LogAttrs(r.Context(), level, "failed", slog.String("request", r.id), slog.String("route", r.route),
+			slog.String("outcome", out.key), slog.Any("error", err))
 	}
-	if e, ok := errors.AsType[*refusal](err); ok && r.Method == http.MethodPost && out.status < http.StatusInternalServerError {
-		s.refused(r, e.key, nil)
-	}
-	if out.retryAfter > 0 && (out.status == http.StatusTooManyRequests || out.status == http.StatusServiceUnavailable) {
+	if out.status == http.StatusTooManyRequests || out.status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", strconv.FormatInt(seconds(out.retryAfter), 10))
 	}
 	if r.html() {

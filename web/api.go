@@ -26,10 +26,10 @@ func (s *server) check(mobile string) handler {
 
 // Faults of a JSON body, which the contract words differently for its two POSTs.
 var (
-	errSendEmpty  = &refusal{http.StatusOK, errnoParam, "send_empty"}
-	errSendParam  = &refusal{http.StatusOK, errnoParam, "send_parameter"}
-	errResetEmpty = &refusal{http.StatusOK, errnoParam, "reset_empty"}
-	errResetParam = &refusal{http.StatusForbidden, errnoParam, "reset_parameter"}
+	errSendEmpty  = &refusal{status: http.StatusOK, errno: errnoParam, key: "send_empty", event: true}
+	errSendParam  = &refusal{status: http.StatusOK, errno: errnoParam, key: "send_parameter", event: true}
+	errResetEmpty = &refusal{status: http.StatusOK, errno: errnoParam, key: "reset_empty", event: true}
+	errResetParam = &refusal{status: http.StatusForbidden, errno: errnoParam, key: "reset_parameter", event: true}
 )
 
 // send asks for a code.
@@ -101,7 +101,7 @@ func orNotObject(err error, notObject *refusal) error {
 // readBody reads the whole body, which ServeHTTP has limited to maxBody (T22). One that is encoded is refused, so that
 // four kilobytes on the wire are four kilobytes.
 func readBody(r *request) ([]byte, error) {
-	if coding := r.Header.Get("Content-Encoding"); coding != "" {
+	if len(r.Header.Values("Content-Encoding")) > 0 {
 		return nil, errEncoding
 	}
 	body, err := io.ReadAll(r.Body)

@@ -3,6 +3,7 @@ package web
 import (
 	"crypto/rand"
 	"encoding/base64"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -22,8 +23,18 @@ const (
 	deviceAge = 180 * 24 * time.Hour // a known device
 )
 
-func isFlowCookie(name string) bool {
-	return slices.Contains([]string{flowCookie, deviceCookie}, strings.TrimPrefix(name, hostPrefix))
+// checkCSRFCookie refuses names that would overwrite a cookie of ours, or that of the application's own framework: each
+// of its forms would fail from then on.
+func checkCSRFCookie(name string) error {
+	plain := strings.TrimPrefix(name, hostPrefix)
+	switch {
+	case strings.HasPrefix(plain, "rekey_"):
+		return fmt.Errorf("the CSRF cookie can't be called %q: names with rekey_ are our other cookies", name)
+	case slices.Contains([]string{"csrftoken", "XSRF-TOKEN", "_csrf"}, plain):
+		return fmt.Errorf("the CSRF cookie can't be called %q, which frameworks use for their own; "+
+			"leave it at csrf_token", name)
+	}
+	return nil
 }
 
 // private is the name under which a cookie that is for us alone is set and read.

@@ -42,20 +42,10 @@ func (s *server) ServeHTTP(rw http.ResponseWriter, hr *http.Request) {
 	began := time.Now()
 	// The reader needs net/http's own writer: that is how it closes the connection of whoever sends too much.
 	hr.Body = http.MaxBytesReader(rw, hr.Body, maxBody)
-
-	address, trusted, forwarded := clientAddress(hr, s.TrustedProxies)
 	where := s.route(hr.URL)
-	r := &request{
-		Request: hr, route: where.name, address: address, form: isFormPost(hr),
-		id:       requestID(hr, trusted),
-		language: s.languages.match(hr.Header.Values("Accept-Language")),
-	}
 	w := &recorder{ResponseWriter: rw}
-
+	r := &request{Request: hr, route: where.name}
 	defer func() {
-		if v := recover(); v != nil {
-			s.recovered(w, r, v)
-		}
 		s.Log.LogAttrs(hr.Context(), slog.LevelInfo, "request",
 			slog.String("request", r.id),
 			slog.String("method", knownMethod(hr.Method)),
@@ -65,6 +55,17 @@ func (s *server) ServeHTTP(rw http.ResponseWriter, hr *http.Request) {
 			slog.String("address", r.address.String()),
 			slog.Duration("elapsed", time.Since(began)))
 	}()
+	defer func() {
+		if v := recover(); v != nil {
+			s.recovered(w, r, v)
+		}
+	}()
+
+	from := clientAddress(hr, s.TrustedProxies)
+	r.address = from.client
+	r.id = requestID(hr, from.trusted)
+	r.form = isFormPost(hr)
+	r.language = s.languages.match(hr.Header.Values("Accept-Language"))
 
 	s.setSecurityHeaders(w.Header(), r)
 	s.sites.allow(w.Header(), r)
@@ -73,10 +74,9 @@ func (s *server) ServeHTTP(rw http.ResponseWriter, hr *http.Request) {
 		// closed. net/http has already dropped the Content-Length, so every chunked request costs its connection (T23).
 		w.Header().Set("Connection", "close")
 	}
-	if forwarded && !trusted {
-		s.refused(r, "untrusted_forwarded_for", nil)
+	if from.ignored {
+		s.refused(r, "untrusted_forwarded_for")
 	}
-
 	if err := s.serve(w, r, where); err != nil {
 		s.fail(w, r, err)
 	}
@@ -172,9 +172,9 @@ func knownMethod(method string) string {
 }
 
 // refused tells the recorder of a request that did not get as far as the recovery.
-func (s *server) refused(r *request, outcome string, cause error) {
+func (s *server) refused(r *request, outcome string) {
 	s.Recorder.Record(r.Context(), rekey.Event{Kind: rekey.EventRefused, At: time.Now(), Request: r.id,
-		Address: r.address, Outcome: outcome, Err: cause})
+		Address: r.address, Outcome: outcome})
 }
 
 // recovered answers a request whose handler has panicked, and logs where. The value may hold anything that the request
@@ -182,11 +182,13 @@ func (s *server) refused(r *request, outcome string, cause error) {
 // text of a runtime error, which speaks of the program alone (T36).
 func (s *server) recovered(w *recorder, r *request, v any) {
 	what := fmt.Sprintf("%T", v)
-	if fault, ok := v.(runtime.Error); ok {
-		what = fault.Error()
-	}
-	if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
-		panic(v) // net/http's way to cut the connection
+	switch v := v.(type) {
+	case runtime.Error:
+		what = v.Error()
+	case error:
+		if errors.Is(v, http.ErrAbortHandler) {
+			panic(http.ErrAbortHandler) // net/http's way to cut the connection
+		}
 	}
 	s.Log.LogAttrs(r.Context(), slog.LevelError, "panic",
 		slog.String("request", r.id), slog.String("route", r.route), slog.String("panic", what),
@@ -194,13 +196,18 @@ func (s *server) recovered(w *recorder, r *request, v any) {
 	if w.status != 0 {
 		panic(http.ErrAbortHandler) // half an answer must not pass for a whole one
 	}
+	defer func() {
+		if recover() != nil {
+			panic(http.ErrAbortHandler) // net/http would print what it is given
+		}
+	}()
 	s.fail(w, r, errPanic)
 }
 
 // stack is where the panic being recovered came from: functions with file and line, innermost first.
 func stack() []string {
 	pcs := make([]uintptr, 32)
-	frames := runtime.CallersFrames(pcs[:runtime.Callers(4, pcs)])
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(5, pcs)])
 	var lines []string
 	for {
 		frame, more := frames.Next()

@@ -12,22 +12,24 @@ import (
 
 // languages picks one of the installed languages for a visitor.
 type languages struct {
-	names   []string // as configured; the first is the default
+	names   []string // in their canonical spelling; the first is the default
 	matcher language.Matcher
 }
 
-func newLanguages(names []string) (*languages, error) {
-	if len(names) == 0 {
-		return nil, errors.New("at least one language is required")
-	}
-	tags := make([]language.Tag, len(names))
+func newLanguages(configured []string) (*languages, error) {
+	var names []string
+	var tags []language.Tag
 	var faults []error
-	for i, name := range names {
+	if len(configured) == 0 {
+		faults = append(faults, errors.New("at least one language is required"))
+	}
+	for _, name := range configured {
 		tag, err := language.Parse(name)
 		if err != nil {
 			faults = append(faults, fmt.Errorf("%q is no language tag (BCP 47)", name))
+			continue
 		}
-		tags[i] = tag
+		names, tags = append(names, tag.String()), append(tags, tag)
 	}
 	return &languages{names: names, matcher: language.NewMatcher(tags)}, errors.Join(faults...)
 }

@@ -20,9 +20,9 @@ func Server(h http.Handler, log *slog.Logger) *http.Server {
 		ReadHeaderTimeout: 5 * time.Second,
 		// Headers and the four kilobytes of a body, at a few hundred bytes a second.
 		ReadTimeout: 15 * time.Second,
-		// From the end of the headers to the last byte of the answer: two seconds in the hashing queue, a hash, the
-		// database, and the time-outs of several SMS providers one after the other.
-		WriteTimeout: time.Minute,
+		// From the end of the headers to the last byte of the answer. The longest step is a delivery over all SMS
+		// providers, for which the recovery allows 12 s; the database comes before it.
+		WriteTimeout: 30 * time.Second,
 		// Longer than a person needs from one screen to the next, and than a proxy keeps its connections by default.
 		IdleTimeout: 75 * time.Second,
 		// Cookies of the whole host come along; net/http adds 4 KiB.

@@ -78,10 +78,10 @@ func New(o Options) (http.Handler, error) {
 	}
 
 	if o.Service == nil {
-		fault(errors.New("Service is required"))
+		fault(errors.New("a Service is required"))
 	}
 	if o.Keys == nil {
-		fault(errors.New("Keys is required"))
+		fault(errors.New("the Keys are required"))
 	}
 	if o.Policy == nil {
 		policy, err := rekey.NewPolicy("classic", true)
@@ -113,9 +113,7 @@ func New(o Options) (http.Handler, error) {
 			fault(fmt.Errorf("%q can't be the name of a cookie or header; use letters, digits, - and _", name))
 		}
 	}
-	if isFlowCookie(o.CSRFCookie) {
-		fault(fmt.Errorf("the CSRF cookie can't be called %q, which is another cookie of ours", o.CSRFCookie))
-	}
+	fault(checkCSRFCookie(o.CSRFCookie))
 	proxies, err := normalPrefixes(o.TrustedProxies)
 	fault(err)
 	o.TrustedProxies = proxies
@@ -125,6 +123,8 @@ func New(o Options) (http.Handler, error) {
 	fault(err)
 	s.languages, err = newLanguages(o.Languages)
 	fault(err)
+	o.Languages = s.languages.names
+	s.Options = o
 	s.texts, err = loadCatalogue(o.Languages)
 	fault(err)
 	s.page, err = newPage(o)
