@@ -122,16 +122,19 @@ func (f *Failover) MaxPrice() int64 {
 func (f *Failover) Send(ctx context.Context, m rekey.Message) (rekey.Receipt, error) {
 	ctx, cancel := context.WithTimeout(ctx, f.c.Budget)
 	defer cancel()
+	deadline, _ := ctx.Deadline() // the budget's, or the caller's if that is earlier
 
 	route := f.Route(m.To)
 	var attempts []Attempt
 	var spent int64
 	for i, name := range route {
-		if ctx.Err() != nil {
+		left := time.Until(deadline)
+		if left <= 0 || ctx.Err() != nil {
 			break
 		}
 		e := f.c.Providers[name]
-		receipt, a := f.attempt(ctx, m, name, e, len(route)-i-1)
+		behind := len(route) - i - 1
+		receipt, a := f.attempt(ctx, m, name, e, max(left-time.Duration(behind)*leastTry, leastTry))
 		if a.Err == nil {
 			receipt.Provider, receipt.Price = name, spent+e.Price
 			return receipt, nil
@@ -144,17 +147,14 @@ func (f *Failover) Send(ctx context.Context, m rekey.Message) (rekey.Receipt, er
 	return rekey.Receipt{}, newFailure(attempts)
 }
 
-// attempt tries one provider, with behind more to come after it.
-func (f *Failover) attempt(ctx context.Context, m rekey.Message, name string, e Entry, behind int) (rekey.Receipt, Attempt) {
+// attempt tries one provider for at most its own timeout and share, its part of the budget.
+func (f *Failover) attempt(ctx context.Context, m rekey.Message, name string, e Entry, share time.Duration) (rekey.Receipt, Attempt) {
+	timeout := e.Timeout
+	if timeout == 0 {
+		timeout = DefaultTimeout
+	}
 	start := time.Now()
-	limit := e.Timeout
-	if limit == 0 {
-		limit = DefaultTimeout
-	}
-	if deadline, ok := ctx.Deadline(); ok {
-		limit = min(limit, max(deadline.Sub(start)-time.Duration(behind)*leastTry, leastTry))
-	}
-	tryCtx, cancel := context.WithTimeout(ctx, limit)
+	tryCtx, cancel := context.WithTimeout(ctx, min(timeout, share))
 	defer cancel()
 	receipt, err := e.Sender.Send(tryCtx, m)
 	a := Attempt{Message: m.ID, Provider: name, Elapsed: time.Since(start), Err: err}

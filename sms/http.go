@@ -40,7 +40,7 @@ type HTTPConfig struct {
 	Secret      string            // signs requests with the headers of Standard Webhooks; empty: they are not signed
 	Timeout     time.Duration     // for one message; 0: DefaultTimeout
 
-	Texts     *Texts
+	Texts     *Texts            // required
 	Transport http.RoundTripper // shared between providers; nil: one of its own, as NewTransport makes it
 }
 
@@ -129,10 +129,10 @@ func NewHTTP(c HTTPConfig) (*HTTP, error) {
 	h.url = parse("url", c.URL)
 	for _, name := range slices.Sorted(maps.Keys(c.Headers)) {
 		if problem := headerFault(name, c.Secret != ""); problem != "" {
-			fault("headers.%s: %s", name, problem)
+			fault("%s: %s", headerSetting(name), problem)
 			continue
 		}
-		h.headers[textproto.CanonicalMIMEHeaderKey(name)] = parse("headers."+name, c.Headers[name])
+		h.headers[textproto.CanonicalMIMEHeaderKey(name)] = parse(headerSetting(name), c.Headers[name])
 	}
 	if c.Success != "" {
 		var err error
@@ -149,6 +149,9 @@ func NewHTTP(c HTTPConfig) (*HTTP, error) {
 	if c.Timeout < 0 {
 		fault("timeout: must not be negative")
 	}
+	if c.Texts == nil {
+		fault("text: an HTTP provider needs Texts")
+	}
 	if len(faults) > 0 {
 		return nil, errors.Join(faults...)
 	}
@@ -159,6 +162,8 @@ func NewHTTP(c HTTPConfig) (*HTTP, error) {
 	}
 	return h, nil
 }
+
+func headerSetting(name string) string { return fmt.Sprintf("headers.%q", name) }
 
 // headerFault says why a header can't be configured, or "".
 func headerFault(name string, signed bool) string {
@@ -208,9 +213,9 @@ func (h *HTTP) render(f fields) (request, error) {
 		return b.String()
 	}
 	for _, name := range slices.Sorted(maps.Keys(h.headers)) {
-		value := fill("headers."+name, h.headers[name])
+		value := fill(headerSetting(name), h.headers[name])
 		if strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
-			faults = append(faults, fmt.Errorf("headers.%s: a line break or control character in a header; put texts through urlquery", name))
+			faults = append(faults, fmt.Errorf("%s: a line break or control character; put texts through urlquery", headerSetting(name)))
 		}
 		r.header[name] = []string{value}
 	}

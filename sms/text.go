@@ -146,10 +146,10 @@ func (t *Texts) Text(m rekey.Message) string {
 // lifetime is d in whole minutes, or seconds under a minute, rounded down: a person must not be promised more time than
 // there is. A millisecond is granted, since stores keep instants in whole milliseconds.
 func (p phrases) lifetime(d time.Duration) string {
-	d += time.Millisecond
+	d = max(0, d+time.Millisecond)
 	n, one, many := int(d/time.Minute), p.minute, p.minutes
 	if n == 0 {
-		n, one, many = max(0, int(d/time.Second)), p.second, p.seconds
+		n, one, many = int(d/time.Second), p.second, p.seconds
 	}
 	if n == 1 {
 		many = one
