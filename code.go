@@ -1,7 +1,6 @@
 package rekey
 
 import (
-	"encoding/base64"
 	"encoding/binary"
 	"fmt"
 	"log/slog"
@@ -18,18 +17,25 @@ const codePurpose = "reset-password"
 const decoyPurpose = "decoy"
 
 // Code is a six-digit code. Only Reveal says the digits; printed, logged or encoded it is masked (T36).
-type Code struct{ digits string }
+type Code struct {
+	digits *string // one pointer away, as in Keyring
+}
 
 // ParseCode takes exactly six ASCII digits (T25).
 func ParseCode(s string) (Code, bool) {
 	if len(s) != codeDigits || !asciiDigits(s) {
 		return Code{}, false
 	}
-	return Code{digits: s}, true
+	return Code{digits: &s}, true
 }
 
 // Reveal is the digits, for the message to the person and nothing else.
-func (c Code) Reveal() string { return c.digits }
+func (c Code) Reveal() string {
+	if c.digits == nil {
+		return ""
+	}
+	return *c.digits
+}
 
 // Format hides the digits whatever the verb.
 func (c Code) Format(f fmt.State, _ rune) { fmt.Fprint(f, "******") }
@@ -55,7 +61,7 @@ func (r *Keyring) drawCode(id KeyID, n Number, nonce string) (Code, bool) {
 		sum := mac(k.secret, "code", codePurpose, n.E164(), nonce, strconv.Itoa(round))
 		for i := 0; i < len(sum); i += 4 {
 			if word := uint64(binary.BigEndian.Uint32(sum[i:])); word < bound {
-				return Code{digits: fmt.Sprintf("%06d", word%codes)}, true
+				return ParseCode(fmt.Sprintf("%06d", word%codes))
 			}
 		}
 	}
@@ -64,7 +70,7 @@ func (r *Keyring) drawCode(id KeyID, n Number, nonce string) (Code, bool) {
 // checks are what a guessed code would be stored as, one a configured key: the store compares and counts in one step
 // and never sees a code.
 func (r *Keyring) checks(n Number, c Code) []Keyed {
-	return r.each("check", codePurpose, n.E164(), c.digits)
+	return r.each("check", codePurpose, n.E164(), c.Reveal())
 }
 
 // check is what a record stores of its code. That of a decoy is made for a purpose that no guess has.
@@ -73,7 +79,7 @@ func (r *Keyring) check(id KeyID, n Number, c Code, purpose string) Name {
 	if !ok {
 		return ""
 	}
-	return shortName(mac(k.secret, "check", purpose, n.E164(), c.digits))
+	return shortName(mac(k.secret, "check", purpose, n.E164(), c.Reveal()))
 }
 
 // fingerprints bind a code to the password that it replaces: HMAC(key, "fingerprint", account id, password column as
@@ -87,6 +93,6 @@ func validFlow(s string) bool {
 	if len(s) != 22 {
 		return false
 	}
-	_, err := base64.RawURLEncoding.Strict().DecodeString(s)
-	return err == nil
+	_, ok := decode(s)
+	return ok
 }

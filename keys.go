@@ -12,6 +12,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // MinKeyBytes is the least length of a key: the output of SHA-256, as RFC 2104, section 3 advises for HMAC.
@@ -24,6 +25,12 @@ type KeyID string
 // which one checks. A key is rotated by adding it last on all replicas, then moving it first (T46). A Keyring is
 // immutable and safe for concurrent use; its printed form says nothing.
 type Keyring struct {
+	// One pointer away, so that fmt, which can't call Format on an unexported field of somebody's struct, prints an
+	// address there (T36).
+	ring *ring
+}
+
+type ring struct {
 	keys  []key
 	index []byte
 }
@@ -41,7 +48,7 @@ func NewKeyring(secrets [][]byte, index []byte) (*Keyring, error) {
 	if len(secrets) == 0 {
 		return nil, errors.New("at least one key is required")
 	}
-	ring := &Keyring{}
+	ring := &ring{}
 	for i, secret := range secrets {
 		if len(secret) < MinKeyBytes {
 			return nil, fmt.Errorf("key %d is shorter than %d bytes", i+1, MinKeyBytes)
@@ -76,7 +83,7 @@ func NewKeyring(secrets [][]byte, index []byte) (*Keyring, error) {
 	default:
 		ring.index = mac(secrets[0], "index")
 	}
-	return ring, nil
+	return &Keyring{ring: ring}, nil
 }
 
 // Format hides the secrets whatever the verb (T36).
@@ -87,23 +94,23 @@ func (r *Keyring) NumberName(n Number) Name { return r.Name("number", n.E164()) 
 
 // Name is a keyed hash of fields under a label. It never changes with rotation.
 func (r *Keyring) Name(label string, fields ...string) Name {
-	return shortName(mac(r.index, label, fields...))
+	return shortName(mac(r.ring.index, label, fields...))
 }
 
 // Newest is the id of the key that makes new values.
-func (r *Keyring) Newest() KeyID { return r.keys[0].id }
+func (r *Keyring) Newest() KeyID { return r.ring.keys[0].id }
 
 // each is a keyed hash of the same fields by every key, newest first.
 func (r *Keyring) each(label string, fields ...string) []Keyed {
-	all := make([]Keyed, len(r.keys))
-	for i, k := range r.keys {
+	all := make([]Keyed, len(r.ring.keys))
+	for i, k := range r.ring.keys {
 		all[i] = Keyed{Key: k.id, Value: shortName(mac(k.secret, label, fields...))}
 	}
 	return all
 }
 
 func (r *Keyring) find(id KeyID) (key, bool) {
-	for _, k := range r.keys {
+	for _, k := range r.ring.keys {
 		if k.id == id {
 			return k, true
 		}
@@ -113,7 +120,7 @@ func (r *Keyring) find(id KeyID) (key, bool) {
 
 // Sign is a text that proves that we made it for purpose and data: key id, dot, MAC. It says nothing about when.
 func (r *Keyring) Sign(purpose, data string) string {
-	k := r.keys[0]
+	k := r.ring.keys[0]
 	return string(k.id) + "." + base64.RawURLEncoding.EncodeToString(mac(k.secret, "sign", purpose, data))
 }
 
@@ -127,21 +134,21 @@ func (r *Keyring) Signed(purpose, data, signature string) bool {
 	if !ok {
 		return false
 	}
-	got, err := base64.RawURLEncoding.Strict().DecodeString(signature[idLength+1:])
-	return err == nil && hmac.Equal(got, mac(k.secret, "sign", purpose, data))
+	got, ok := decode(signature[idLength+1:])
+	return ok && hmac.Equal(got, mac(k.secret, "sign", purpose, data))
 }
 
 // Seal encrypts and authenticates plaintext for purpose (AES-256-GCM, random nonce), as base64url.
 func (r *Keyring) Seal(purpose, plaintext string) string {
-	k := r.keys[0]
+	k := r.ring.keys[0]
 	return base64.RawURLEncoding.EncodeToString(k.seal.Seal([]byte(k.id), nil, []byte(plaintext), []byte(purpose)))
 }
 
 // Open is the plaintext of what Seal made for purpose by any of the keys; ok is false for everything else.
 func (r *Keyring) Open(purpose, sealed string) (plaintext string, ok bool) {
 	const idLength = 8
-	raw, err := base64.RawURLEncoding.Strict().DecodeString(sealed)
-	if err != nil || len(raw) < idLength {
+	raw, ok := decode(sealed)
+	if !ok || len(raw) < idLength {
 		return "", false
 	}
 	k, ok := r.find(KeyID(raw[:idLength]))
@@ -150,6 +157,16 @@ func (r *Keyring) Open(purpose, sealed string) (plaintext string, ok bool) {
 	}
 	open, err := k.seal.Open(nil, nil, raw[idLength:], []byte(purpose))
 	return string(open), err == nil
+}
+
+// decode takes unpadded base64url and nothing else: encoding/base64 passes over line breaks, so that one value would
+// have many spellings.
+func decode(s string) ([]byte, bool) {
+	if strings.ContainsAny(s, "\r\n") {
+		return nil, false
+	}
+	b, err := base64.RawURLEncoding.Strict().DecodeString(s)
+	return b, err == nil
 }
 
 // mac is HMAC-SHA-256 over the label and the fields, each with its length before it, so that no two lists of fields
