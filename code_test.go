@@ -153,10 +153,10 @@ func TestT10_EveryPartOfTheRecordChangesTheCode(t *testing.T) {
 	const draws = 2000
 	for i := range draws {
 		nonce := strconv.Itoa(i)
-		code, _ := r.drawCode(r.ring.keys[0].id, a, nonce)
-		other, _ := r.drawCode(r.ring.keys[0].id, b, nonce)
-		key, _ := r.drawCode(r.ring.keys[1].id, a, nonce)
-		next, _ := r.drawCode(r.ring.keys[0].id, a, strconv.Itoa(i+draws))
+		code, _ := r.drawCode(r.Newest(), a, nonce)
+		other, _ := r.drawCode(r.Newest(), b, nonce)
+		key, _ := r.drawCode(r.each("")[1].Key, a, nonce)
+		next, _ := r.drawCode(r.Newest(), a, strconv.Itoa(i+draws))
 		for part, c := range map[string]Code{"number": other, "key": key, "nonce": next} {
 			if c == code {
 				same[part]++
@@ -229,7 +229,7 @@ func TestT07_ChecksAreBoundToNumberPurposeAndKey(t *testing.T) {
 			t.Errorf("a code of purpose %q matches a reset", purpose)
 		}
 	}
-	older := r.ring.keys[1].id
+	older := r.each("")[1].Key
 	if stored.Value == r.check(older, a, code, codePurpose) {
 		t.Error("two keys make one check")
 	}
