@@ -393,3 +393,17 @@ func BenchmarkHTTPProvider(b *testing.B) {
 	})
 	b.ReportMetric(float64(g.Connections())/float64(b.N), "handshakes/op")
 }
+
+func TestAMessageThatATemplateCantTakeIsNotSent(t *testing.T) {
+	t.Parallel()
+	g := smstest.NewGateway(t, false, func(*http.Request, []byte) (smstest.Taken, error) {
+		return smstest.Taken{}, errors.New("sent")
+	}, "ok")
+	h := newHTTP(t, sms.HTTPConfig{URL: g.URL() + "/?to={{slice .Mobile 0 10}}&p=" + canaryPass})
+	m := message(t, "852", "51234567", "en", time.Minute) // two digits too few
+	_, err := h.Send(t.Context(), m)
+	smstest.CheckError(t, err, rekey.ErrUnavailable, canaryPass, "51234567", "012345")
+	if _, err := h.Preview(m); err == nil {
+		t.Error("a preview of what can't be sent")
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"html"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -184,5 +185,28 @@ func TestT36_InboxPrintsNothing(t *testing.T) {
 	fmt.Fprintf(&log, "%v %+v %#v", in, in, in)
 	if s := log.String(); strings.Contains(s, canaryMobile) || strings.Contains(s, canaryCode) {
 		t.Errorf("printed: %s", s)
+	}
+}
+
+func TestInboxTriesAndPreviews(t *testing.T) {
+	t.Parallel()
+	in := sms.NewInbox(newTexts(t, sms.TextConfig{Languages: []string{"en"}, Sign: "Example"}))
+	h := in.Handler(slog.New(slog.DiscardHandler))
+	m := message(t, "1", "2025550123", "", time.Minute)
+	const want = "012345 is your Example code. It expires in 1 minute."
+	if got, err := in.Preview(m); err != nil || got != want {
+		t.Errorf("preview: %q, %v", got, err)
+	}
+	if page := get(t, h, "GET", "/inbox/").Body.String(); strings.Contains(page, "012345") {
+		t.Error("a preview was kept")
+	}
+	if answer, err := in.Try(t.Context(), m); err != nil || answer == "" {
+		t.Errorf("try: %q, %v", answer, err)
+	}
+	page := get(t, h, "GET", "/inbox/").Body.String()
+	for _, text := range []string{`<html lang="en">`, "+1 2025550123", want} {
+		if !strings.Contains(html.UnescapeString(page), text) {
+			t.Errorf("the page does not show %s", text)
+		}
 	}
 }
