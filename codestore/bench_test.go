@@ -1,0 +1,89 @@
+package codestore_test
+
+import (
+	"fmt"
+	"path/filepath"
+	"runtime"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"rekey"
+	"rekey/codestore"
+)
+
+func stores(b *testing.B, run func(b *testing.B, s *codestore.Store)) {
+	b.Run("memory", func(b *testing.B) {
+		s := codestore.NewMemory()
+		defer s.Close()
+		run(b, s)
+	})
+	b.Run("sqlite", func(b *testing.B) {
+		_, s := openSQLite(b, filepath.Join(b.TempDir(), "codes.db"))
+		run(b, s)
+	})
+}
+
+// issueRequest asks for the code of the i-th number, with names of the length that they really have.
+func issueRequest(i int64) rekey.IssueRequest {
+	name := rekey.Name(fmt.Sprintf("number-%015d", i))
+	return rekey.IssueRequest{
+		Number: name, NewFlow: name, Account: name, Fingerprints: []rekey.Keyed{{Key: "00000001", Value: name}},
+		Key: "00000001", Nonce: string(name), Check: name, Lifetime: 5 * time.Minute, MaxAge: 10 * time.Minute,
+		Intervals: []time.Duration{time.Minute}, HourSends: 5, DaySends: 10, LiveFlows: 3, Guesses: 5,
+	}
+}
+
+func BenchmarkIssue(b *testing.B) {
+	stores(b, func(b *testing.B, s *codestore.Store) {
+		var i atomic.Int64
+		b.SetParallelism(8)
+		b.RunParallel(func(pb *testing.PB) {
+			for pb.Next() {
+				if issued, err := s.Issue(b.Context(), issueRequest(i.Add(1))); err != nil || issued.Outcome != rekey.IssueMade {
+					b.Errorf("%+v, %v", issued, err)
+				}
+			}
+		})
+	})
+}
+
+func BenchmarkTake(b *testing.B) {
+	stores(b, func(b *testing.B, s *codestore.Store) {
+		var i atomic.Int64
+		b.SetParallelism(8)
+		b.RunParallel(func(pb *testing.PB) {
+			for pb.Next() {
+				n := i.Add(1)
+				charge := func(name string) rekey.Charge {
+					return rekey.Charge{Name: rekey.Name(name), Kind: rekey.Rate, Limit: 1 << 30, Window: 24 * time.Hour, Cost: 1}
+				}
+				_, err := s.Take(b.Context(), charge(fmt.Sprintf("address %d", n%1000)), charge(fmt.Sprintf("day %d", n%1000)),
+					charge(fmt.Sprintf("prefix %d", n%100)), charge("service"))
+				if err != nil {
+					b.Error(err)
+				}
+			}
+		})
+	})
+}
+
+// BenchmarkMemoryPerCode reports the bytes that a live code takes in the memory store.
+func BenchmarkMemoryPerCode(b *testing.B) {
+	const codes = 100_000
+	for b.Loop() {
+		var before, after runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		s := codestore.NewMemory()
+		for i := range int64(codes) {
+			if _, err := s.Issue(b.Context(), issueRequest(i)); err != nil {
+				b.Fatal(err)
+			}
+		}
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/codes, "B/code")
+		s.Close()
+	}
+}
