@@ -2,6 +2,7 @@ package web
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -74,7 +75,6 @@ func (s *server) formReset(w http.ResponseWriter, r *request, form url.Values) e
 	mobile, number := readNumber(s.Plan, form.Get("mobile"))
 	if number.IsZero() {
 		v.Mobile = mobile
-		v.refuse(outcome{}, &rekey.Error{Kind: rekey.InvalidNumber})
 		return &formError{v, &operationError{opReset, &rekey.Error{Kind: rekey.InvalidNumber}}}
 	}
 	v.enterCode(s.visitOf(r, mobile, form.Get("flow"), v.now))
@@ -130,7 +130,7 @@ func (v *view) passwordFault(rule rekey.PolicyRule, password string) string {
 func (v *view) refuse(out outcome, err error) {
 	kind := rekey.Internal
 	left := 0
-	if e, ok := errorOf(err); ok {
+	if e, ok := errors.AsType[*rekey.Error](err); ok {
 		kind, left = e.Kind, e.AttemptsLeft
 	}
 	onCode := v.Screen == codeScreen

@@ -357,7 +357,9 @@ func (v *view) Wait() string {
 }
 
 // CodeHint states the form and lifetime of a code.
-func (v *view) CodeHint() string { return v.T("sms_code_hint", "time", v.span(v.s.Options.Code.Lifetime)) }
+func (v *view) CodeHint() string {
+	return v.T("sms_code_hint", "time", v.span(v.s.Options.Code.Lifetime))
+}
 
 // PasswordHint states the rule for passwords.
 func (v *view) PasswordHint() string { return v.T("password_" + v.s.Policy.Name()) }
