@@ -195,7 +195,7 @@ func (s *server) fail(w http.ResponseWriter, r *request, err error) {
 		w.Header().Set("Retry-After", strconv.FormatInt(seconds(out.retryAfter), 10))
 	}
 	if r.html() {
-		err = s.htmlError(w, r, out)
+		err = s.htmlError(w, r, out, err)
 	} else {
 		err = s.write(w, out.status, envelope{out.errno, s.texts.text(r.language, out.key), out.data})
 	}
