@@ -1,0 +1,209 @@
+package main
+
+import (
+	"io/fs"
+	"maps"
+	"os"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+)
+
+// check judges every setting by itself and then what must hold between them.
+func (l *loaded) check() {
+	for _, s := range l.settings {
+		if s.value.judge == nil {
+			continue
+		}
+		if err := s.value.judge(); err != nil {
+			l.object(s.key, err.Error())
+		}
+	}
+	l.checkKeys()
+	l.checkAddresses()
+	l.checkNumbers()
+	l.checkProviders()
+	_, err := newDelivery(&l.config)
+	l.addAll(err)
+	l.checkExposure()
+}
+
+// requireKeys notes that there are no keys. Only what touches codes needs them.
+func (l *loaded) requireKeys() {
+	if len(l.Keys) == 0 {
+		l.object("keys", "is required; "+makeKey+`, then set keys = ["…"] or `+variable("keys")+"_FILE")
+	}
+}
+
+func (l *loaded) checkKeys() {
+	if len(l.Keys) > 1 && l.IndexKey == "" {
+		l.object("index_key", "is required once there are two keys, and must then stay as it is; "+makeKey)
+	}
+	if l.has("keys") || l.has("index_key") || len(l.Keys) == 0 {
+		return
+	}
+	if _, err := keyring(l.Keys, l.IndexKey); err != nil {
+		l.object("keys", "can't be used: "+err.Error())
+	}
+}
+
+// has reports whether a key has a fault already.
+func (l *loaded) has(key string) bool {
+	return slices.ContainsFunc(l.faults, func(f fault) bool { return f.key == key })
+}
+
+func (l *loaded) checkAddresses() {
+	if l.PublicOrigin == "" && !l.has("listen") && !loopback(l.Listen) {
+		l.object("public_origin", `is required when people reach listen from elsewhere; write scheme and host as they see them, such as "https://www.example.com"`)
+	}
+	if l.Admin.Token == "" && !l.has("admin.listen") && !loopback(l.Admin.Listen) {
+		l.object("admin.token", "is required when admin.listen is reached from elsewhere; make one with: openssl rand -hex 16")
+	}
+	if l.Admin.Listen == l.Listen && !strings.HasSuffix(l.Listen, ":0") {
+		l.object("admin.listen", "is the address of listen; give it a port of its own")
+	}
+	if l.Limits.NumberSendsDay > 0 && l.Limits.NumberReserved >= l.Limits.NumberSendsDay {
+		l.object("limits.number_reserved", "leaves nothing of limits.number_sends_day; set it lower")
+	}
+}
+
+func (l *loaded) checkNumbers() {
+	if l.has("numbers.plan") || l.has("numbers.allow") {
+		return
+	}
+	if len(l.Numbers.Allow) == 0 {
+		if l.Numbers.Plan == anyRegion {
+			l.object("numbers.allow", `is required with plan "*"; list the countries that get codes, such as ["CN", "HK"], or "*" for all`)
+			return
+		}
+		l.Numbers.Allow = []string{l.Numbers.Plan}
+	}
+	if l.Numbers.Plan != anyRegion && !slices.Equal(l.Numbers.Allow, []string{l.Numbers.Plan}) {
+		l.object("numbers.allow", `must be the plan's own country alone, since other numbers have no form in it; set numbers.plan to "*"`)
+	}
+}
+
+var providerName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`)
+
+// inboxName is the provider that needs no table: the default of sms.order.
+const inboxName = "inbox"
+
+func (l *loaded) checkProviders() {
+	variables := map[string]string{}
+	for _, name := range slices.Sorted(maps.Keys(l.SMS.Providers)) {
+		p, at := l.SMS.Providers[name], "sms.providers."+tomlKey(name)
+		if !providerName.MatchString(name) {
+			l.object(at+".type", "stands under a name that is not made of small letters, digits, - and _; rename the table")
+		}
+		if other, twice := variables[variable(at)]; twice {
+			l.object(at+".type", "has the same environment variables as provider "+other+"; rename one")
+		}
+		variables[variable(at)] = name
+		if p.Type == "" {
+			l.drop(at + ".type")
+			l.object(at+".type", "is required; write \"http\" for a gateway, or \"inbox\" for trying out")
+		}
+		if slices.Contains(vendors, p.Type) {
+			// The settings of the vendor are not misspelt, they are only early.
+			l.faults = slices.DeleteFunc(l.faults, func(f fault) bool {
+				return strings.HasPrefix(f.key, at+".") && f.key != at+".type"
+			})
+			continue
+		}
+		for _, s := range l.settings {
+			setting, ours := strings.CutPrefix(s.key, at+".")
+			if !ours || s.origin == (origin{}) {
+				continue
+			}
+			switch {
+			case setting == "endpoint":
+				l.object(s.key, "belongs to vendors; remove it, an http provider has url")
+			case p.Type == "inbox" && !slices.Contains([]string{"type", "timeout", "price", "weight"}, setting):
+				l.object(s.key, "is no setting of an inbox; remove it")
+			}
+		}
+	}
+	l.checkInUse()
+}
+
+// checkInUse checks what hangs on the providers that messages really go to.
+func (l *loaded) checkInUse() {
+	for _, name := range l.used() {
+		p := l.SMS.Providers[name]
+		if p == nil && name == inboxName {
+			p = &providerConfig{Type: "inbox"}
+		}
+		if p == nil {
+			continue // NewFailover tells
+		}
+		if p.Type == "inbox" && strings.HasPrefix(l.PublicOrigin, "https://") {
+			l.object("sms.order", "sends codes to an inbox, which is for trying out, but public_origin is https; name a provider that reaches phones")
+		}
+		if p.Type != "inbox" && p.Price == 0 && l.Limits.ServiceSpendDay > 0 {
+			l.object("sms.providers."+tomlKey(name)+".price", "is required for limits.service_spend_day to stop anything; write the price of one message")
+		}
+	}
+}
+
+// used is the providers that the order or a route names.
+func (c *config) used() []string {
+	names := slices.Clone(c.SMS.Order)
+	for _, route := range c.SMS.Routes {
+		names = append(names, route...)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// drop forgets what was noted about a key, for a better sentence.
+func (l *loaded) drop(key string) {
+	l.faults = slices.DeleteFunc(l.faults, func(f fault) bool { return f.key == key })
+}
+
+// addAll notes the faults that a part found itself: joined errors, each beginning with its setting.
+func (l *loaded) addAll(err error) {
+	for _, e := range each(err) {
+		l.addPart(e.Error())
+	}
+}
+
+// addPart notes one sentence that begins with a setting, or with what stands below one.
+func (l *loaded) addPart(text string) {
+	best := ""
+	for _, s := range l.settings {
+		if len(s.key) > len(best) && (strings.HasPrefix(text, s.key+":") || strings.HasPrefix(text, s.key+".")) {
+			best = s.key
+		}
+	}
+	if best != "" {
+		text = strings.TrimPrefix(strings.TrimPrefix(text, best), ": ")
+	}
+	l.object(best, text)
+}
+
+// checkExposure refuses a file that holds secrets and that everybody on the machine can read or change (T44).
+func (l *loaded) checkExposure() {
+	if l.file == "" || !slices.ContainsFunc(l.settings, func(s *setting) bool {
+		return s.secret() && s.origin.file == l.file && s.origin.variable == ""
+	}) {
+		return
+	}
+	if info, err := os.Stat(l.file); err == nil && exposed(info) {
+		l.add(origin{file: l.file}, "", "everybody on this machine can read or change the secrets in it; run chmod 600 "+l.file)
+	}
+}
+
+// secret reports whether the value holds something that nobody else may read.
+func (s *setting) secret() bool {
+	if s.hide == nil {
+		return false
+	}
+	_, secret := s.hide(s.value.show())
+	return secret
+}
+
+// exposed reports whether others than owner and group may read or write a file. Windows has no such bits.
+func exposed(info fs.FileInfo) bool {
+	return runtime.GOOS != "windows" && info.Mode().Perm()&0o006 != 0
+}

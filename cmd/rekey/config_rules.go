@@ -1,0 +1,326 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+)
+
+// The rules of the settings. Each says what is wrong and how to mend it, as the end of a sentence that begins with the
+// key.
+
+// errLater is the objection to what a later version brings.
+func errLater(instead string) error {
+	return fmt.Errorf("is not in this version yet; %s", instead)
+}
+
+// later objects to any value of a setting that does nothing yet.
+func later(s string) error {
+	if s != "" {
+		return errLater("remove the setting")
+	}
+	return nil
+}
+
+func laterTrue(b bool) error {
+	if b {
+		return errLater("set it to false")
+	}
+	return nil
+}
+
+func laterNumber(n int) error {
+	if n != 0 {
+		return errLater("set it to 0")
+	}
+	return nil
+}
+
+// only objects to everything but the one value that this version knows.
+func only[T comparable](this T) func(T) error {
+	return func(v T) error {
+		if v != this {
+			return errLater(fmt.Sprintf("remove the setting, or set it to %#v", this))
+		}
+		return nil
+	}
+}
+
+// oneOf takes the listed values.
+func oneOf(all ...string) func(string) error {
+	return func(s string) error {
+		if !slices.Contains(all, s) {
+			return errors.New("must be " + alternatives(all))
+		}
+		return nil
+	}
+}
+
+// known takes the values of this version and tells those of later ones from mistakes.
+func known(now []string, soon ...string) func(string) error {
+	return func(s string) error {
+		if slices.Contains(soon, s) {
+			return fmt.Errorf("%q is not in this version yet; use %s", s, alternatives(now))
+		}
+		return oneOf(now...)(s)
+	}
+}
+
+func alternatives(all []string) string {
+	quoted := make([]string, len(all))
+	for i, s := range all {
+		quoted[i] = strconv.Quote(s)
+	}
+	return strings.Join(quoted, " or ")
+}
+
+// optional lets the empty string pass.
+func optional(rule func(string) error) func(string) error {
+	return func(s string) error {
+		if s == "" {
+			return nil
+		}
+		return rule(s)
+	}
+}
+
+func nothing(string) error { return nil }
+
+func filled(l []string) error {
+	if len(l) == 0 {
+		return errors.New("must not be empty")
+	}
+	return nil
+}
+
+// between takes what lies between two bounds, both included.
+func between[T cmp.Ordered](least, most T, spell func(T) string) func(T) error {
+	return func(v T) error {
+		if !(v >= least && v <= most) { // so that NaN is refused
+			return fmt.Errorf("must be from %s to %s", spell(least), spell(most))
+		}
+		return nil
+	}
+}
+
+func decimal(n int) string      { return strconv.Itoa(n) }
+func shortest(f float64) string { return strconv.FormatFloat(f, 'f', -1, 64) }
+
+// budget is a count of the limits, 0 switching it off. The upper bound is far beyond any service; it catches slips.
+func budget(p *int) value { return whole(p, between(0, 1_000_000_000, decimal)) }
+
+func hostPort(s string) error {
+	_, port, err := net.SplitHostPort(s)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil {
+		return errForm("an address and a port", `"127.0.0.1:8000"`)
+	}
+	return nil
+}
+
+// loopback reports whether only this machine can reach a listener at s.
+func loopback(s string) bool {
+	host, _, err := net.SplitHostPort(s)
+	if err != nil {
+		return false
+	}
+	a, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && a.Unmap().IsLoopback()
+}
+
+// basePathForm has nothing that a URL would escape (RFC 3986, section 2.3), and no segment that begins with a dot.
+var basePathForm = regexp.MustCompile(`^/([A-Za-z0-9_~-][A-Za-z0-9._~-]*/)*$`)
+
+func basePath(s string) error {
+	if !basePathForm.MatchString(s) {
+		return errForm("a path from slash to slash, of letters, digits and - . _ ~", `"/forget_pwd/"`)
+	}
+	return nil
+}
+
+// webOrigin takes an origin as browsers write it (RFC 6454, section 6.2).
+func webOrigin(s string) error {
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || u.User != nil ||
+		s != u.Scheme+"://"+u.Host || strings.ContainsFunc(s, notInOrigin) || strings.HasSuffix(s, ":") {
+		return errForm("scheme and host in small letters with nothing after them", `"https://www.example.com"`)
+	}
+	return nil
+}
+
+func notInOrigin(r rune) bool {
+	return r <= ' ' || r >= unicode.MaxASCII || 'A' <= r && r <= 'Z' || r == '*'
+}
+
+// private objects to plain http for a name or an address that the whole Internet can reach: number, code and new
+// password would travel in clear. Names that can't be public pass: they are for trying out (RFC 6761; "internal" as
+// ICANN reserved it in 2024).
+func private(s string) error {
+	host, plain := strings.CutPrefix(s, "http://")
+	if !plain {
+		return nil
+	}
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	host = strings.Trim(host, "[]")
+	if a, err := netip.ParseAddr(host); err == nil {
+		if a.IsLoopback() || a.IsPrivate() || a.IsLinkLocalUnicast() {
+			return nil
+		}
+	} else if !strings.Contains(host, ".") ||
+		slices.Contains([]string{"localhost", "test", "internal", "local"}, host[strings.LastIndex(host, ".")+1:]) {
+		return nil
+	}
+	return errors.New("sends codes and passwords in clear over the Internet; write https:// and put TLS in front")
+}
+
+// tokenForm is the part of RFC 9110's token that no cookie or header parser disagrees on.
+var tokenForm = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+
+func token(s string) error {
+	if !tokenForm.MatchString(s) {
+		return errors.New("must be 1 to 64 letters, digits, - and _")
+	}
+	return nil
+}
+
+// ownCookie objects to the cookies of frameworks and our own: to overwrite a framework's token would break its forms.
+func ownCookie(s string) error {
+	switch {
+	case slices.Contains([]string{"csrftoken", "XSRF-TOKEN", "_csrf", "_csrf_token", "sessionid"}, s):
+		return errors.New("is the name of a framework's own cookie; choose another, such as \"csrf_token\"")
+	case strings.HasPrefix(strings.TrimPrefix(s, "__Host-"), "rekey_"):
+		return errors.New("is kept for another cookie of rekey; choose another, such as \"csrf_token\"")
+	}
+	return nil
+}
+
+func cidr(s string) error {
+	p, err := netip.ParsePrefix(s)
+	switch {
+	case err != nil:
+		if a, err := netip.ParseAddr(s); err == nil {
+			return fmt.Errorf("has no length; write %s/%d", s, a.BitLen())
+		}
+		return fmt.Errorf("must be a network in CIDR notation, such as %q", "10.0.0.0/8")
+	case p.Masked() != p:
+		return fmt.Errorf("has address bits beyond its length; write %s", p.Masked())
+	case p.Bits() == 0:
+		return errors.New("believes everybody's X-Forwarded-For; name the proxies' own network")
+	}
+	return nil
+}
+
+func printable(s string) error {
+	if len([]rune(s)) > 200 || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return errors.New("must be one line of at most 200 printable characters")
+	}
+	return nil
+}
+
+var colourForm = regexp.MustCompile(`^#[0-9a-fA-F]{6}$`)
+
+func colour(s string) error {
+	if !colourForm.MatchString(s) {
+		return errForm("a colour in six hex digits", `"#0b57d0"`)
+	}
+	return nil
+}
+
+// link takes an absolute link with one of the schemes.
+func link(schemes ...string) func(string) error {
+	return func(s string) error {
+		u, err := url.Parse(s)
+		if err != nil || !slices.Contains(schemes, u.Scheme) || u.Host == "" && u.Opaque == "" || strings.ContainsFunc(s, unicode.IsSpace) {
+			return fmt.Errorf("must be a link that begins with %s:", strings.Join(schemes, ": or "))
+		}
+		return nil
+	}
+}
+
+// destination takes a link to a page here ("/login/") or anywhere.
+func destination(s string) error {
+	if strings.HasPrefix(s, "/") && !strings.HasPrefix(s, "//") && !strings.ContainsAny(s, "\\ \t\r\n") {
+		return nil
+	}
+	if link("https", "http")(s) != nil {
+		return errForm("a path of this site or a link", `"/login/" or "https://www.example.com/login"`)
+	}
+	return nil
+}
+
+// longToken asks of the token of the admin pages what nobody guesses.
+func longToken(s string) error {
+	if len(s) < 20 || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= unicode.MaxASCII }) {
+		return errors.New("must be at least 20 ASCII characters without spaces; make one with: openssl rand -hex 16")
+	}
+	return nil
+}
+
+// stores are the schemes of data sources, those of later versions included.
+var stores = []string{"memory:", "sqlite:", "postgres://", "postgresql://", "mysql://", "redis://", "rediss://",
+	"redis+sentinel://", "redis+cluster://"}
+
+// database takes data sources of the schemes that this version opens, and tells those of later ones from mistakes.
+func database(now ...string) func(string) error {
+	return func(s string) error {
+		err := databaseOf(now...)(s)
+		for _, scheme := range stores {
+			if strings.HasPrefix(s, scheme) && !slices.Contains(now, scheme) {
+				return fmt.Errorf("%s is not in this version yet; use %s", scheme, alternatives(now))
+			}
+		}
+		return err
+	}
+}
+
+func databaseOf(schemes ...string) func(string) error {
+	return func(s string) error {
+		for _, scheme := range schemes {
+			rest, ok := strings.CutPrefix(s, scheme)
+			switch {
+			case !ok:
+				continue
+			case scheme == "memory:" && rest != "":
+				return errors.New("takes nothing after memory:")
+			case scheme == "sqlite:":
+				return sqliteFile(rest)
+			}
+			return nil
+		}
+		return errors.New("must begin with " + alternatives(schemes) + `, such as "sqlite:rekey.db"`)
+	}
+}
+
+func sqliteFile(path string) error {
+	switch {
+	case path == "" || strings.HasSuffix(path, "/"):
+		return errForm("sqlite: and a file", `"sqlite:rekey.db"`)
+	case strings.HasPrefix(path, ":") || strings.HasPrefix(path, "//") || strings.ContainsRune(path, '?'):
+		return errForm("sqlite: and the path of a file, without options", `"sqlite:/var/lib/rekey/rekey.db"`)
+	case strings.ContainsFunc(path, unicode.IsControl):
+		return errors.New("has a control character in its path; remove it")
+	}
+	return nil
+}
+
+// sqlitePath is the file of a data source that databaseOf has taken, with one spelling a file; "" if it names none.
+func sqlitePath(dsn string) (string, error) {
+	path, ok := strings.CutPrefix(dsn, "sqlite:")
+	if !ok {
+		return "", nil
+	}
+	return filepath.Abs(path)
+}
