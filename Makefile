@@ -1,0 +1,57 @@
+# What can be done with this repository. `make` alone lists it.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+GO       ?= go
+# Inputs a target, not seconds: before Go 1.27 a time can end in a failure without a finding (go.dev/issue/75804).
+FUZZTIME ?= 100000x
+PACKAGES ?= ./...
+BENCH    ?= .
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo '  PACKAGES=./web  another part than everything (test, test-all, bench, fuzz)'
+	@echo '  FUZZTIME=1000x  how many inputs each fuzz target gets (fuzz, test-all)'
+	@echo '  BENCH=Check     which benchmarks run'
+	@echo '  CI=true         a missing browser is a failure, not a skip (test, test-all)'
+
+.PHONY: build
+build: ## the binary, in bin/rekey; no cgo, no paths of this machine
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/rekey ./cmd/rekey
+
+.PHONY: run
+run: ## the demo: page, inbox and three people, on loopback, until ^C
+	$(GO) run ./cmd/rekey demo
+
+.PHONY: tools
+tools: ## what the tests need beside Go: C compiler, Chromium, Chinese font, node modules; installed where it may be
+	@scripts/test-tools
+
+.PHONY: test
+test: tools ## all tests with the race detector, those in the browser included
+	$(GO) test -race -timeout 15m $(PACKAGES)
+
+.PHONY: test-all
+test-all: tools ## the same three times in random order, then every fuzz target with ten times the inputs
+	$(GO) test -race -count 3 -shuffle on -timeout 45m $(PACKAGES)
+	$(MAKE) fuzz FUZZTIME=$(if $(filter-out file,$(origin FUZZTIME)),$(FUZZTIME),1000000x)
+
+.PHONY: fuzz
+fuzz: ## every fuzz target, one after the other
+	scripts/fuzz $(FUZZTIME) $(PACKAGES)
+
+.PHONY: bench
+bench: ## all benchmarks; what they said last is in docs/performance.md
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -timeout 60m $(PACKAGES)
+
+.PHONY: lint
+lint: ## gofmt, vet, staticcheck, and go.mod as go mod tidy would have it
+	@unformatted=$$(git ls-files -co --exclude-standard '*.go' | xargs -r gofmt -l); \
+	if [ -n "$$unformatted" ]; then echo "gofmt -w would change:"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+	$(GO) mod tidy -diff
