@@ -1,0 +1,321 @@
+package passhash_test
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+
+	"rekey/passhash"
+)
+
+// vectors are hashes made by others. Those of argon2id with "somesalt" and "diffsalt" are the ones of the reference
+// implementation's own test (phc-winner-argon2, src/test.c), made again with argon2-cffi 21.1, which wraps it:
+// argon2.low_level.hash_secret(password, salt, t, m, p, length, Type.ID). The others were made in the same way, and
+// those of PBKDF2 with Django 3.2's PBKDF2PasswordHasher().encode(password, salt, iterations).
+var vectors = []struct{ password, stored, recipe string }{
+	{"password", "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc", "argon2id$m=65536,t=2,p=1"},
+	{"password", "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4", "argon2id$m=256,t=2,p=1"},
+	{"password", "$argon2id$v=19$m=256,t=2,p=2$c29tZXNhbHQ$bQk8UB/VmZZF4Oo79iDXuL5/0ttZwg2f/5U52iv1cDc", "argon2id$m=256,t=2,p=2"},
+	{"password", "$argon2id$v=19$m=65536,t=1,p=1$c29tZXNhbHQ$9qWtwbpyPd3vm1rB1GThgPzZ3/ydHL92zKL+15XZypg", "argon2id$m=65536,t=1,p=1"},
+	{"password", "$argon2id$v=19$m=65536,t=4,p=1$c29tZXNhbHQ$kCXUjmjvc5XMqQedpMTsOv+zyJEf5PhtGiUghW9jFyw", "argon2id$m=65536,t=4,p=1"},
+	{"differentpassword", "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$C4TWUs9rDEvq7w3+J4umqA32aWKB1+DSiRuBfYxFj94", "argon2id$m=65536,t=2,p=1"},
+	{"password", "$argon2id$v=19$m=65536,t=2,p=1$ZGlmZnNhbHQ$vfMrBczELrFdWP0ZsfhWsRPaHppYdP3MVEMIVlqoFBw", "argon2id$m=65536,t=2,p=1"},
+	{"密码パスワード🔑", "$argon2id$v=19$m=1024,t=3,p=4$c2l4dGVlbmJ5dGVzYWx0IQ$F1NhgT9ajCLPcjSFE5Tbng", "argon2id$m=1024,t=3,p=4"},
+	{"", "$argon2id$v=19$m=8,t=1,p=1$c2l4dGVlbmJ5dGVzYWx0IQ$/2n8p++u+rgj73CfQNAIqI1yiop2nsd7c06TtAtI/bT3DvRVZw7STdMJbv1FDteMnfew6VjU6gsy/w+rrf9VXg", "argon2id$m=8,t=1,p=1"},
+	{"lètmein", "pbkdf2_sha256$260000$seasalt$YlZ2Vggtqdc61YjArZuoApoBh9JNGYoDRBUGu6tcJQo=", "pbkdf2_sha256$260000"},
+	{"letmein7", "pbkdf2_sha256$1$abcdefghijkl$nUQpPi5BlJCg8gAuBnkhiOl9TStDv8xLzwh44RXE7iY=", "pbkdf2_sha256$1"},
+	{"密码🔑", "pbkdf2_sha256$1000$ sel é$TaWpSNR/RpoI9wABTQlu0xifg4RmpnTubfNRDm88awE=", "pbkdf2_sha256$1000"},
+	{"", "pbkdf2_sha256$870000$AbCdEfGhIjKlMnOpQrStUv$Ykswa6WJnEF1h4UUAbzWJlBiW7IDUgiEbceH28yjfwc=", "pbkdf2_sha256$870000"},
+}
+
+func TestVerifyTakesTheRightPasswordOnly(t *testing.T) {
+	t.Parallel()
+	for _, v := range vectors {
+		t.Run(v.recipe, func(t *testing.T) {
+			t.Parallel()
+			h, err := passhash.Parse(v.stored)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := h.Recipe().String(); got != v.recipe {
+				t.Errorf("recipe %s, want %s", got, v.recipe)
+			}
+			if !h.Verify(v.password) {
+				t.Error("the right password was refused")
+			}
+			for _, wrong := range []string{v.password + " ", "x" + v.password, strings.ToUpper(v.password) + "!"} {
+				if h.Verify(wrong) {
+					t.Errorf("%q was taken", wrong)
+				}
+			}
+		})
+	}
+}
+
+func TestVerifyRefusesAChangedSum(t *testing.T) {
+	t.Parallel()
+	for _, stored := range []string{
+		"$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/8",
+		"pbkdf2_sha256$1$abcdefghijkl$mUQpPi5BlJCg8gAuBnkhiOl9TStDv8xLzwh44RXE7iY=",
+	} {
+		h, err := passhash.Parse(stored)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if h.Verify("password") || h.Verify("letmein7") {
+			t.Errorf("%s verifies", stored)
+		}
+	}
+}
+
+func TestT41_ParseRefusesWhatIsNotWithinBounds(t *testing.T) {
+	t.Parallel()
+	const salt, sum = "c29tZXNhbHQ", "nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4"
+	argon := func(costs string) string { return "$argon2id$v=19$" + costs + "$" + salt + "$" + sum }
+	const djangoSum = "nUQpPi5BlJCg8gAuBnkhiOl9TStDv8xLzwh44RXE7iY="
+	for _, c := range []struct {
+		what, stored string
+		want         error
+	}{
+		{"nothing", "", passhash.ErrUnusable},
+		{"Django's unusable password", "!2nO4WVPKmNKQwGSxXD5TnQuZ1dHbAcVvb3M0GvSP", passhash.ErrUnusable},
+		{"a locked account", "!" + argon("m=256,t=2,p=1"), passhash.ErrUnusable},
+		{"an account that never had a password", "*", passhash.ErrUnusable},
+
+		{"plain text", "hunter2", passhash.ErrUnknown},
+		{"unsalted MD5", "5f4dcc3b5aa765d61d8327deb882cf99", passhash.ErrUnknown},
+		{"argon2i", "$argon2i$v=19$m=256,t=2,p=1$" + salt + "$" + sum, passhash.ErrUnknown},
+		{"other case", "PBKDF2_SHA256$1$abcdefghijkl$" + djangoSum, passhash.ErrUnknown},
+		{"a megabyte", argon("m=256,t=2,p=1") + strings.Repeat("A", 1<<20), passhash.ErrUnknown},
+
+		{"memory of 4 TiB", argon("m=4294967295,t=1,p=1"), passhash.ErrBounds},
+		{"memory over 64 bits", argon("m=99999999999999999999999,t=1,p=1"), passhash.ErrBounds},
+		{"memory over the bound", argon("m=1048577,t=1,p=1"), passhash.ErrBounds},
+		{"work over the bound", argon("m=1048576,t=5,p=1"), passhash.ErrBounds},
+		{"work over the bound by passes", argon("m=8,t=524289,p=1"), passhash.ErrBounds},
+		{"passes", argon("m=8,t=4294967295,p=1"), passhash.ErrBounds},
+		{"lanes", argon("m=65536,t=1,p=33"), passhash.ErrBounds},
+		{"256 lanes, which are 0 in a byte", argon("m=65536,t=1,p=256"), passhash.ErrBounds},
+		{"no pass", argon("m=256,t=0,p=1"), passhash.ErrBounds},
+		{"no lane", argon("m=256,t=1,p=0"), passhash.ErrBounds},
+		{"less memory than lanes need", argon("m=15,t=1,p=2"), passhash.ErrBounds},
+		{"a short salt", "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbA$" + sum, passhash.ErrBounds},
+		{"a long salt", "$argon2id$v=19$m=256,t=2,p=1$" + strings.Repeat("AAAA", 17) + "$" + sum, passhash.ErrBounds},
+		{"an empty sum", "$argon2id$v=19$m=256,t=2,p=1$" + salt + "$", passhash.ErrBounds},
+		{"a long sum", "$argon2id$v=19$m=256,t=2,p=1$" + salt + "$" + strings.Repeat("AAAA", 22), passhash.ErrBounds},
+
+		{"no version", "$argon2id$m=256,t=2,p=1$" + salt + "$" + sum, passhash.ErrMalformed},
+		{"version 16", "$argon2id$v=16$m=256,t=2,p=1$" + salt + "$" + sum, passhash.ErrMalformed},
+		{"another order", argon("t=2,m=256,p=1"), passhash.ErrMalformed},
+		{"a cost twice", argon("m=256,m=256,p=1"), passhash.ErrMalformed},
+		{"a cost more", argon("m=256,t=2,p=1,data=AAAA"), passhash.ErrMalformed},
+		{"a sign", argon("m=+256,t=2,p=1"), passhash.ErrMalformed},
+		{"a leading zero", argon("m=0256,t=2,p=1"), passhash.ErrMalformed},
+		{"an underscore", argon("m=2_56,t=2,p=1"), passhash.ErrMalformed},
+		{"Arabic-Indic digits", argon("m=٢٥٦,t=2,p=1"), passhash.ErrMalformed},
+		{"no sum", "$argon2id$v=19$m=256,t=2,p=1$" + salt, passhash.ErrMalformed},
+		{"padding", "$argon2id$v=19$m=256,t=2,p=1$" + salt + "=$" + sum, passhash.ErrMalformed},
+		{"the other alphabet", "$argon2id$v=19$m=256,t=2,p=1$" + salt + "$" + strings.ReplaceAll(sum, "/", "_"), passhash.ErrMalformed},
+		{"bits left over", "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHR$" + sum, passhash.ErrMalformed},
+		{"a line break", "$argon2id$v=19$m=256,t=2,p=1$c29t\nZXNhbHQ$" + sum, passhash.ErrMalformed},
+		{"one field more", argon("m=256,t=2,p=1") + "$", passhash.ErrMalformed},
+
+		{"iterations over the bound", "pbkdf2_sha256$10000001$abcdefghijkl$" + djangoSum, passhash.ErrBounds},
+		{"no iteration", "pbkdf2_sha256$0$abcdefghijkl$" + djangoSum, passhash.ErrBounds},
+		{"negative iterations", "pbkdf2_sha256$-1$abcdefghijkl$" + djangoSum, passhash.ErrMalformed},
+		{"iterations with a space", "pbkdf2_sha256$ 1$abcdefghijkl$" + djangoSum, passhash.ErrMalformed},
+		{"no salt", "pbkdf2_sha256$1$$" + djangoSum, passhash.ErrBounds},
+		{"a long salt for PBKDF2", "pbkdf2_sha256$1$" + strings.Repeat("a", 65) + "$" + djangoSum, passhash.ErrBounds},
+		{"a short sum", "pbkdf2_sha256$1$abcdefghijkl$AAAA", passhash.ErrMalformed},
+		{"no padding", "pbkdf2_sha256$1$abcdefghijkl$" + djangoSum[:43], passhash.ErrMalformed},
+		{"a line break in the sum", "pbkdf2_sha256$1$abcdefghijkl$" + djangoSum[:20] + "\n" + djangoSum[20:], passhash.ErrMalformed},
+		{"a field more", "pbkdf2_sha256$1$abcdefghijkl$" + djangoSum + "$", passhash.ErrMalformed},
+	} {
+		h, err := passhash.Parse(c.stored)
+		if !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", c.what, err, c.want)
+		}
+		if h != nil {
+			t.Errorf("%s: gives a hash", c.what)
+		}
+	}
+}
+
+func TestT41_MakeIsNeverWeakerThanTheHashNorTheFloor(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ row, floor, want string }{
+		{"pbkdf2_sha256$870000", "pbkdf2_sha256$600000", "pbkdf2_sha256$870000"},
+		{"pbkdf2_sha256$1000", "pbkdf2_sha256$600000", "pbkdf2_sha256$600000"},
+		{"pbkdf2_sha256$1000", "pbkdf2_sha256", "pbkdf2_sha256$600000"},
+		{"pbkdf2_sha256$1000", "argon2id", "pbkdf2_sha256$1000"}, // not comparable
+		{"argon2id$m=65536,t=4,p=1", "argon2id", "argon2id$m=65536,t=4,p=1"},
+		{"argon2id$m=4096,t=3,p=1", "argon2id", "argon2id$m=19456,t=3,p=1"},
+		{"argon2id$m=102400,t=1,p=8", "argon2id", "argon2id$m=102400,t=2,p=8"},
+		{"argon2id$m=19456,t=2,p=1", "pbkdf2_sha256", "argon2id$m=19456,t=2,p=1"},
+		{"argon2id$m=8,t=524288,p=1", "argon2id$m=1048576,t=1,p=1", "argon2id$m=1048576,t=4,p=1"}, // within the bounds still
+		{"argon2id$m=8,t=1,p=1", "argon2id$m=256,t=1,p=32", "argon2id$m=256,t=1,p=32"},
+	} {
+		row, floor := recipe(t, c.row), recipe(t, c.floor)
+		up := row.AtLeast(floor)
+		if up.String() != c.want {
+			t.Errorf("%s with floor %s: %s, want %s", c.row, c.floor, up, c.want)
+		}
+		if again := recipe(t, up.String()); again.String() != up.String() {
+			t.Errorf("%s reads back as %s", up, again)
+		}
+	}
+}
+
+func TestMakeKeepsTheLengthsOfALongerHash(t *testing.T) {
+	t.Parallel()
+	h, err := passhash.Parse(vectors[8].stored) // a sum of 64 bytes
+	if err != nil {
+		t.Fatal(err)
+	}
+	made, err := h.Recipe().Make("secret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(made) != len(vectors[8].stored) {
+		t.Errorf("made %d characters, the hash had %d", len(made), len(vectors[8].stored))
+	}
+}
+
+func TestMakeIsAsTheFrameworkWouldStoreIt(t *testing.T) {
+	t.Parallel()
+	for setting, form := range map[string]string{
+		"argon2id$m=64,t=1,p=2": `^\$argon2id\$v=19\$m=64,t=1,p=2\$[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{43}$`,
+		"pbkdf2_sha256$1000":    `^pbkdf2_sha256\$1000\$[A-Za-z0-9]{22}\$[A-Za-z0-9+/]{43}=$`,
+	} {
+		first, err1 := recipe(t, setting).Make("пароль1")
+		second, err2 := recipe(t, setting).Make("пароль1")
+		if err := errors.Join(err1, err2); err != nil {
+			t.Fatal(err)
+		}
+		if !regexp.MustCompile(form).MatchString(first) {
+			t.Errorf("%s is not of the form %s", first, form)
+		}
+		if first == second {
+			t.Errorf("%s: two hashes have one salt", setting)
+		}
+		h, err := passhash.Parse(first)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !h.Verify("пароль1") || h.Verify("пароль2") {
+			t.Errorf("%s does not verify as it should", first)
+		}
+	}
+}
+
+func TestRecipesThatAreNot(t *testing.T) {
+	t.Parallel()
+	for setting, want := range map[string]error{
+		"":                                passhash.ErrUnknown,
+		"bcrypt":                          passhash.ErrUnknown,
+		"argon2id$":                       passhash.ErrUnknown,
+		"argon2id$m=19456":                passhash.ErrMalformed,
+		"argon2id$m=19456,t=2,p=1$salt":   passhash.ErrMalformed,
+		"argon2id$m=999999999,t=2,p=1":    passhash.ErrBounds,
+		"pbkdf2_sha256$many":              passhash.ErrMalformed,
+		"pbkdf2_sha256$600000$salt":       passhash.ErrMalformed,
+		"pbkdf2_sha256$99999999999999999": passhash.ErrBounds,
+	} {
+		if _, err := passhash.ParseRecipe(setting); !errors.Is(err, want) {
+			t.Errorf("%q: %v, want %v", setting, err, want)
+		}
+	}
+	if _, err := passhash.Least("pbkdf2_sha256$1"); !errors.Is(err, passhash.ErrUnknown) {
+		t.Errorf("Least took costs: %v", err)
+	}
+}
+
+func TestCostTellsMemory(t *testing.T) {
+	t.Parallel()
+	for setting, want := range map[string]int64{"argon2id": 19 << 20, "pbkdf2_sha256": 0} {
+		if got := recipe(t, setting).Cost().Memory; got != want {
+			t.Errorf("%s: %d bytes, want %d", setting, got, want)
+		}
+	}
+}
+
+func TestT36_APrintedHashShowsNoSaltNorSum(t *testing.T) {
+	t.Parallel()
+	for _, v := range vectors {
+		h, err := passhash.Parse(v.stored)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
+			if got := fmt.Sprintf(verb, h); got != v.recipe {
+				t.Errorf("%s prints %s", verb, got)
+			}
+		}
+	}
+}
+
+func recipe(t *testing.T, setting string) passhash.Recipe {
+	t.Helper()
+	r, err := passhash.ParseRecipe(setting)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// FuzzParse looks for panics, and for hashes that get through with costs beyond the bounds.
+func FuzzParse(f *testing.F) {
+	for _, v := range vectors {
+		f.Add(v.stored)
+	}
+	f.Add("")
+	f.Add("!locked")
+	f.Add("$argon2id$v=19$m=4294967295,t=4294967295,p=255$$")
+	f.Add("pbkdf2_sha256$99999999999999999999$salt$sum")
+	f.Add("argon2id$m=19456,t=2,p=1")
+	f.Fuzz(func(t *testing.T, s string) {
+		if r, err := passhash.ParseRecipe(s); err == nil {
+			checkRecipe(t, r)
+		}
+		h, err := passhash.Parse(s)
+		if err != nil {
+			return
+		}
+		checkRecipe(t, h.Recipe())
+	})
+}
+
+func checkRecipe(t *testing.T, r passhash.Recipe) {
+	t.Helper()
+	if memory := r.Cost().Memory; memory < 0 || memory > 1<<30 {
+		t.Fatalf("%s takes %d bytes", r, memory)
+	}
+	least, err := passhash.Least(r.Name())
+	if err != nil {
+		t.Fatalf("%s has no least: %v", r, err)
+	}
+	for _, up := range []passhash.Recipe{r, r.AtLeast(least), least.AtLeast(r)} {
+		if again, err := passhash.ParseRecipe(up.String()); err != nil || again.String() != up.String() {
+			t.Fatalf("%s does not read back: %v", up, err)
+		}
+	}
+}
+
+func BenchmarkMake(b *testing.B) {
+	for _, setting := range []string{"argon2id", "pbkdf2_sha256", "pbkdf2_sha256$10000000"} {
+		b.Run(setting, func(b *testing.B) {
+			r, err := passhash.ParseRecipe(setting)
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := r.Make("correct horse"); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
