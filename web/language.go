@@ -34,9 +34,9 @@ func newLanguages(configured []string) (*languages, error) {
 	return &languages{names: names, matcher: language.NewMatcher(tags)}, errors.Join(faults...)
 }
 
-// maxAcceptLanguage is how much of Accept-Language is looked at, in bytes: browsers send under 100, with many languages
-// installed some 300. What is longer gets the default, so that matching has a bounded cost whatever is sent.
-const maxAcceptLanguage = 512
+// maxAcceptLanguage is how much of Accept-Language is looked at, in bytes: browsers send under 100, people with many
+// languages some 200. What is longer gets the default, so that matching has a bounded cost whatever is sent.
+const maxAcceptLanguage = 256
 
 // match is the installed language that fits Accept-Language best (RFC 9110, section 12.5.4, and RFC 4647 as
 // golang.org/x/text/language refines it), or the default if none does or the header is malformed.
@@ -52,7 +52,10 @@ func (l *languages) match(lines []string) string {
 	if err != nil || len(tags) == 0 {
 		return l.names[0]
 	}
-	_, i, _ := l.matcher.Match(tags...)
+	_, i, confidence := l.matcher.Match(tags...)
+	if confidence == language.No {
+		return l.names[0] // the matcher guesses by script: English for French
+	}
 	return l.names[i]
 }
 
