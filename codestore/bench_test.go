@@ -26,10 +26,10 @@ func stores(b *testing.B, run func(b *testing.B, s *codestore.Store)) {
 
 // issueRequest asks for the code of the i-th number, with names of the length that they really have.
 func issueRequest(i int64) rekey.IssueRequest {
-	name := rekey.Name(fmt.Sprintf("number-%015d", i))
+	name := func() rekey.Name { return rekey.Name(fmt.Sprintf("number-%015d", i)) } // each of its own, as HMACs are
 	return rekey.IssueRequest{
-		Number: name, NewFlow: name, Account: name, Fingerprints: []rekey.Keyed{{Key: "00000001", Value: name}},
-		Key: "00000001", Nonce: string(name), Check: name, Lifetime: 5 * time.Minute, MaxAge: 10 * time.Minute,
+		Number: name(), NewFlow: name(), Account: name(), Fingerprints: []rekey.Keyed{{Key: "00000001", Value: name()}},
+		Key: "00000001", Nonce: string(name()), Check: name(), Lifetime: 5 * time.Minute, MaxAge: 10 * time.Minute,
 		Intervals: []time.Duration{time.Minute}, HourSends: 5, DaySends: 10, LiveFlows: 3, Guesses: 5,
 	}
 }

@@ -1,0 +1,511 @@
+// Package attack_test attacks the embedded default over HTTP, as three replicas on one SQLite file.
+package attack_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"rekey"
+	"rekey/codestore/codestoretest"
+	"rekey/test/embedded"
+	"rekey/web"
+)
+
+const (
+	ann, bob, nobody = "13800000001", "13800000002", "13900000009"
+	newPassword      = "quiteNew7"
+	base             = "/forget_pwd/"
+)
+
+// town is three replicas on one database, each on a port of its own.
+type town struct {
+	*testing.T
+	houses  []*embedded.House
+	servers []*httptest.Server
+}
+
+func newTown(t *testing.T, change func(*rekey.Options)) *town {
+	t.Helper()
+	t.Parallel()
+	dir := t.TempDir()
+	town := &town{T: t}
+	for range 3 {
+		h := embedded.Open(t, dir, embedded.Options{Service: func(o *rekey.Options) {
+			if change != nil {
+				change(o)
+			}
+		}, Web: func(o *web.Options) {
+			o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+		}})
+		town.houses = append(town.houses, h)
+		town.servers = append(town.servers, h.Serve(t))
+	}
+	town.houses[0].Add(t, ann, bob)
+	return town
+}
+
+// advance lets d pass for the code store.
+func (w *town) advance(d time.Duration) { codestoretest.Age(w.T, w.houses[0].Write, d) }
+
+// messages are how many messages left, over all replicas.
+func (w *town) messages() (all []embedded.Message) {
+	for _, h := range w.houses {
+		all = append(all, h.Messages(w.T)...)
+	}
+	return all
+}
+
+// visitor is somebody with an address and a flow.
+type visitor struct {
+	address, flow string
+	replica       int
+}
+
+// answer is the contract's envelope with its status.
+type answer struct {
+	Status        int
+	Errno, Errmsg string
+	Data          struct {
+		Count        int
+		Flow         string
+		AttemptsLeft int `json:"attempts_left"`
+		RetryAfter   int `json:"retry_after"`
+	}
+}
+
+func (w *town) post(v visitor, path string, body map[string]string) answer {
+	w.Helper()
+	if v.flow != "" {
+		body["flow"] = v.flow
+	}
+	text, err := json.Marshal(body)
+	if err != nil {
+		w.Fatal(err)
+	}
+	request, err := http.NewRequestWithContext(w.Context(), "POST", w.servers[v.replica].URL+path, strings.NewReader(string(text)))
+	if err != nil {
+		w.Fatal(err)
+	}
+	if v.address != "" {
+		request.Header.Set("X-Forwarded-For", v.address)
+	}
+	response, err := w.servers[v.replica].Client().Do(request)
+	if err != nil {
+		w.Error(err)
+		return answer{}
+	}
+	defer response.Body.Close()
+	a := answer{Status: response.StatusCode}
+	if err := json.NewDecoder(response.Body).Decode(&a); err != nil {
+		w.Errorf("%d: %v", a.Status, err)
+	}
+	return a
+}
+
+func (w *town) send(v visitor, mobile string) answer {
+	w.Helper()
+	return w.post(v, base+"sms_code/", map[string]string{"mobile": mobile})
+}
+
+func (w *town) reset(v visitor, mobile, code, password string) answer {
+	w.Helper()
+	return w.post(v, base, map[string]string{"mobile": mobile, "sms_code": code, "new_password": password})
+}
+
+// code sends one to mobile and returns its flow and digits.
+func (w *town) code(v visitor, mobile string) (flow, code string) {
+	w.Helper()
+	a := w.send(v, mobile)
+	if a.Errno != "0" {
+		w.Fatalf("send: %+v", a)
+	}
+	for _, m := range w.houses[v.replica].Messages(w.T) {
+		if m.Mobile == mobile {
+			return a.Data.Flow, m.Code
+		}
+	}
+	w.Fatal("no message")
+	return "", ""
+}
+
+// volley sends requests over raw connections to all replicas, each held back by its last byte until every one is there,
+// and counts the answers by status and errno.
+func (w *town) volley(n int, request func(i int) string) map[string]int {
+	w.Helper()
+	conns := make([]net.Conn, n)
+	last := make([]string, n)
+	for i := range n {
+		conn, err := net.Dial("tcp", w.servers[i%3].Listener.Addr().String())
+		if err != nil {
+			w.Fatal(err)
+		}
+		defer conn.Close()
+		text := request(i)
+		if _, err := io.WriteString(conn, text[:len(text)-1]); err != nil {
+			w.Fatal(err)
+		}
+		conns[i], last[i] = conn, text[len(text)-1:]
+	}
+	counts := make(map[string]int)
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	start := make(chan struct{})
+	for i, conn := range conns {
+		wg.Go(func() {
+			<-start
+			if _, err := io.WriteString(conn, last[i]); err != nil {
+				w.Error(err)
+				return
+			}
+			response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if err != nil {
+				w.Error(err)
+				return
+			}
+			defer response.Body.Close()
+			var a answer
+			if err := json.NewDecoder(response.Body).Decode(&a); err != nil {
+				w.Error(err)
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			counts[fmt.Sprint(response.StatusCode, " ", a.Errno)]++
+		})
+	}
+	close(start)
+	wg.Wait()
+	return counts
+}
+
+func rawPost(path, body string) string {
+	return fmt.Sprintf("POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", path, len(body), body)
+}
+
+func TestT01_OverThreeReplicasNoGuessIsFree(t *testing.T) {
+	w := newTown(t, nil)
+	flow, code := w.code(visitor{}, ann)
+	before := w.houses[0].Hash(t, ann)
+	wrong := embedded.Wrong(code, 2000)
+	counts := w.volley(2000, func(i int) string {
+		return rawPost(base, fmt.Sprintf(`{"mobile":%q,"sms_code":%q,"new_password":%q,"flow":%q}`, ann, wrong[i], newPassword, flow))
+	})
+	if counts["403 4103"] != 5 || counts["429 4201"] != 1995 {
+		t.Fatalf("%v", counts)
+	}
+	if a := w.reset(visitor{flow: flow}, ann, code, newPassword); a.Status != 429 || w.houses[0].Hash(t, ann) != before {
+		t.Fatalf("%+v", a)
+	}
+}
+
+func TestT02_NewFlowAndAddressForEveryGuess(t *testing.T) {
+	w := newTown(t, func(o *rekey.Options) {
+		o.Limits.NumberSendsHour, o.Limits.NumberSendsDay, o.Limits.NumberReserved, o.Limits.LiveFlows = 0, 0, 0, 0
+		o.Limits.PrefixSendsHour, o.Limits.ConversionFloor = 0, 0
+	})
+	compared := 0
+	for i := range 30 {
+		v := visitor{address: fmt.Sprintf("198.51.100.%d", i), replica: i % 3}
+		var code string
+		v.flow, code = w.code(v, ann)
+		for j, guess := range embedded.Wrong(code, 6) {
+			v := visitor{address: fmt.Sprintf("203.0.113.%d", i), flow: v.flow, replica: j % 3}
+			if a := w.reset(v, ann, guess, newPassword); a.Errno == "4103" && a.Errmsg == "验证码错误!!!!" {
+				compared++
+			}
+		}
+		w.advance(11 * time.Minute)
+	}
+	if compared > 20+26 {
+		t.Fatalf("%d guesses compared", compared)
+	}
+}
+
+func TestT04_FiveHundredRightCodesAreOneChange(t *testing.T) {
+	w := newTown(t, nil)
+	flow, code := w.code(visitor{}, ann)
+	counts := w.volley(500, func(i int) string {
+		return rawPost(base, fmt.Sprintf(`{"mobile":%q,"sms_code":%q,"new_password":"race%dWinner","flow":%q}`, ann, code, i, flow))
+	})
+	if counts["200 0"] != 1 || counts["200 0"]+counts["200 4103"]+counts["503 4500"] != 500 {
+		t.Fatalf("%v", counts)
+	}
+	accounts, err := w.houses[0].Users.Find(t.Context(), embedded.Number(t, ann))
+	if err != nil || len(accounts) != 1 {
+		t.Fatal(len(accounts), err)
+	}
+	if old, err := accounts[0].Verify(t.Context(), embedded.OldPassword); err != nil || old {
+		t.Fatalf("the old password still works: %v, %v", old, err)
+	}
+}
+
+func TestT05_AReplayOnAnotherReplicaAndAfterARestart(t *testing.T) {
+	w := newTown(t, nil)
+	flow, code := w.code(visitor{}, ann)
+	if a := w.reset(visitor{flow: flow}, ann, code, newPassword); a.Errno != "0" {
+		t.Fatalf("%+v", a)
+	}
+	hash := w.houses[0].Hash(t, ann)
+	if a := w.reset(visitor{flow: flow, replica: 1}, ann, code, "another99"); a.Errno != "4103" || a.Errmsg != "验证码过期" {
+		t.Fatalf("%+v", a)
+	}
+	if a := w.reset(visitor{flow: flow, replica: 2}, ann, code, newPassword); a.Errno != "0" {
+		t.Fatalf("the same body: %+v", a)
+	}
+	// The store forgets everything, as after a failover to an empty one.
+	for _, table := range []string{"rekey_numbers", "rekey_budgets"} {
+		if _, err := w.houses[0].Write.Exec("DELETE FROM " + table); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if a := w.reset(visitor{flow: flow, replica: 1}, ann, code, "another99"); a.Errno != "4103" {
+		t.Fatalf("%+v", a)
+	}
+	if w.houses[0].Hash(t, ann) != hash {
+		t.Fatal("the row changed")
+	}
+}
+
+func TestT06_ACodeEndsOnTheStoresClock(t *testing.T) {
+	w := newTown(t, nil)
+	flow, code := w.code(visitor{}, ann)
+	w.advance(5*time.Minute + time.Millisecond)
+	if a := w.reset(visitor{flow: flow}, ann, code, newPassword); a.Errmsg != "验证码过期" {
+		t.Fatalf("%+v", a)
+	}
+}
+
+func TestT08_ACodeIsVoidOnceTheRowChanged(t *testing.T) {
+	w := newTown(t, nil)
+	for name, c := range map[string]struct{ mobile, statement, want string }{
+		"password": {ann, "UPDATE users SET password = (SELECT password FROM users WHERE mobile = '" + bob + "') WHERE mobile = '" + ann + "'", "验证码过期"},
+		"number":   {bob, "UPDATE users SET mobile = '" + nobody + "' WHERE mobile = '" + bob + "'", "不存在当前用户"},
+	} {
+		flow, code := w.code(visitor{}, c.mobile)
+		if _, err := w.houses[0].Write.Exec(c.statement); err != nil {
+			t.Fatal(err)
+		}
+		if a := w.reset(visitor{flow: flow, replica: 1}, c.mobile, code, newPassword); a.Errno != "4103" || a.Errmsg != c.want {
+			t.Fatalf("%s: %+v", name, a)
+		}
+	}
+}
+
+func TestT09_TwoAccountsWithOneNumber(t *testing.T) {
+	w := newTown(t, nil)
+	if _, err := w.houses[0].Write.Exec("UPDATE users SET mobile = '" + ann + "'"); err != nil {
+		t.Fatal(err)
+	}
+	if a := w.send(visitor{}, ann); a.Errno != "4004" || len(w.messages()) != 0 {
+		t.Fatalf("%+v", a)
+	}
+}
+
+func TestT11_TheStoreSaysNoCodePasswordOrNumber(t *testing.T) {
+	w := newTown(t, nil)
+	const password = "canaryPass9"
+	flow, code := w.code(visitor{}, ann)
+	w.reset(visitor{flow: flow}, ann, embedded.Wrong(code, 1)[0], password)
+	w.reset(visitor{flow: flow}, ann, code, password)
+	rows := 0
+	for _, table := range []string{"rekey_numbers", "rekey_budgets"} {
+		result, err := w.houses[0].Read.Query("SELECT name, state FROM " + table)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for result.Next() {
+			var name, state string
+			if err := result.Scan(&name, &state); err != nil {
+				t.Fatal(err)
+			}
+			rows++
+			for what, canary := range map[string]string{"number": ann, "password": password, "flow": flow, "address": "127.0.0.1"} {
+				if strings.Contains(name+" "+state, canary) {
+					t.Errorf("%s says the %s: %s", table, what, state)
+				}
+			}
+			// Six digits stand in any instant; a code would stand as a JSON string or number of its own.
+			if strings.Contains(state, `"`+code+`"`) || strings.Contains(state, ":"+code+",") || strings.Contains(state, ":"+code+"}") {
+				t.Errorf("%s says the code: %s", table, state)
+			}
+		}
+		if err := result.Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if rows < 5 {
+		t.Fatalf("only %d rows were there to look at", rows)
+	}
+}
+
+func TestT12_NoMasterCode(t *testing.T) {
+	w := newTown(t, func(o *rekey.Options) { o.Code.Guesses = 10 })
+	flow, code := w.code(visitor{}, ann)
+	for _, guess := range []string{"000000", "123456", "111111", "888888", "666666", "999999", "654321"} {
+		if guess == code {
+			continue // one run in 140,000
+		}
+		if a := w.reset(visitor{flow: flow}, ann, guess, newPassword); a.Errno == "0" {
+			t.Fatalf("%s works", guess)
+		}
+	}
+}
+
+func TestT13_StrangerCannotBurnCode(t *testing.T) {
+	w := newTown(t, nil)
+	flow, code := w.code(visitor{}, ann)
+	wrong := embedded.Wrong(code, 1000)
+	counts := w.volley(1000, func(i int) string {
+		return rawPost(base, fmt.Sprintf(`{"mobile":%q,"sms_code":%q,"new_password":%q}`, ann, wrong[i], newPassword))
+	})
+	if counts["403 4103"] != 3 || counts["429 4201"] != 997 {
+		t.Fatalf("%v", counts)
+	}
+	if a := w.reset(visitor{flow: flow, replica: 2}, ann, code, newPassword); a.Errno != "0" {
+		t.Fatalf("%+v", a)
+	}
+}
+
+func TestT14_AStrangerAsksAgainAndAgain(t *testing.T) {
+	w := newTown(t, nil)
+	flow, code := w.code(visitor{address: "192.0.2.1"}, ann)
+	for i := range 20 {
+		a := w.send(visitor{address: fmt.Sprintf("198.51.100.%d", i), replica: i % 3}, ann)
+		if a.Errno != "0" && a.Errno != "4003" && a.Errno != "4201" {
+			t.Fatalf("%+v", a)
+		}
+		w.advance(12 * time.Second)
+	}
+	if a := w.reset(visitor{flow: flow}, ann, code, newPassword); a.Errno != "0" {
+		t.Fatalf("%+v", a)
+	}
+}
+
+func TestT16_TheStoreClosedUnderIt(t *testing.T) {
+	w := newTown(t, nil)
+	flow, code := w.code(visitor{}, ann)
+	hash := w.houses[0].Hash(t, ann)
+	if err := w.houses[1].Codes.Close(); err != nil {
+		t.Fatal(err)
+	}
+	v := visitor{flow: flow, replica: 1}
+	for name, a := range map[string]answer{
+		"send":  w.send(v, bob),
+		"wrong": w.reset(v, ann, embedded.Wrong(code, 1)[0], newPassword),
+		"right": w.reset(v, ann, code, newPassword),
+	} {
+		if a.Status != 503 || a.Errno != "4500" {
+			t.Errorf("%s: %+v", name, a)
+		}
+	}
+	response, err := http.Get(w.servers[1].URL + base + "mobiles/" + ann + "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != 503 || response.Header.Get("Retry-After") == "" {
+		t.Errorf("check: %d", response.StatusCode)
+	}
+	if len(w.messages()) != 1 || w.houses[0].Hash(t, ann) != hash {
+		t.Error("a message or a write")
+	}
+	if a := w.reset(visitor{flow: flow}, ann, code, newPassword); a.Errno != "0" {
+		t.Fatalf("another replica: %+v", a)
+	}
+}
+
+func TestT28_TwoHundredSendsAtOnce(t *testing.T) {
+	w := newTown(t, func(o *rekey.Options) {
+		o.Limits.AddressSends10m, o.Limits.AddressNumberDay, o.Limits.AddressSendsDay = 0, 0, 0
+	})
+	counts := w.volley(200, func(int) string { return rawPost(base+"sms_code/", fmt.Sprintf(`{"mobile":%q}`, ann)) })
+	if len(w.messages()) != 1 || counts["200 0"] != 1 {
+		t.Fatalf("%d messages, %v", len(w.messages()), counts)
+	}
+}
+
+func TestT30_AnUnregisteredNumberGetsNoMessage(t *testing.T) {
+	for _, disclosure := range []bool{true, false} {
+		t.Run(fmt.Sprint("disclosure ", disclosure), func(t *testing.T) {
+			w := newTown(t, func(o *rekey.Options) { o.Disclosure = disclosure })
+			a := w.send(visitor{}, nobody)
+			if want := map[bool]string{true: "4002", false: "0"}[disclosure]; a.Errno != want {
+				t.Fatalf("%+v", a)
+			}
+			for _, h := range w.houses {
+				if err := h.Service.Drain(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if len(w.messages()) != 0 {
+				t.Fatal("a message")
+			}
+		})
+	}
+}
+
+func TestT46_KeysRotateUnderLoad(t *testing.T) {
+	t.Parallel()
+	index := []byte("the index key, 32 bytes or longer")
+	older, newer := []byte("the older key that is 32 bytes.."), []byte("the newer key that is 32 bytes..")
+	keys := func(secrets ...[]byte) func(*rekey.Options) {
+		ring, err := rekey.NewKeyring(secrets, index)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return func(o *rekey.Options) {
+			o.Keys = ring
+			o.Limits.PrefixSendsHour, o.Limits.PrefixSendsDay, o.Limits.ConversionFloor = 0, 0, 0
+		}
+	}
+	dir := t.TempDir()
+	// The steps of a rotation: the new key last everywhere, then first on one replica after the other.
+	stages := []*embedded.House{
+		embedded.Open(t, dir, embedded.Options{Service: keys(older)}),
+		embedded.Open(t, dir, embedded.Options{Service: keys(older, newer)}),
+		embedded.Open(t, dir, embedded.Options{Service: keys(newer, older)}),
+	}
+	var wg sync.WaitGroup
+	for i := range 24 {
+		mobile := fmt.Sprintf("139%04d0001", i)
+		stages[0].Add(t, mobile)
+		wg.Go(func() {
+			at, then := stages[i%2], stages[1+i%2] // a code made before a step is redeemed after it
+			sent, err := at.Service.Send(t.Context(), rekey.Client{}, mobile)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			var code string
+			for _, m := range at.Messages(t) {
+				if m.Mobile == mobile {
+					code = m.Code
+				}
+			}
+			_, err = then.Service.Reset(t.Context(), rekey.Client{Flow: sent.Flow}, rekey.ResetRequest{Mobile: mobile, Code: embedded.Wrong(code, 1)[0], Password: newPassword})
+			if rekey.KindOf(err) != rekey.WrongCode {
+				t.Error(err)
+			}
+			for {
+				_, err = then.Service.Reset(t.Context(), rekey.Client{Flow: sent.Flow}, rekey.ResetRequest{Mobile: mobile, Code: code, Password: newPassword})
+				if rekey.KindOf(err) != rekey.Busy || err == nil {
+					break
+				}
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+}
