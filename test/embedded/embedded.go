@@ -37,7 +37,7 @@ type Options struct {
 type House struct {
 	Service *rekey.Service
 	Handler http.Handler
-	Users   *userdb.Table
+	Users   *userdb.Embedded
 	Codes   *codestore.Store
 	Inbox   *sms.Inbox
 	Keys    *rekey.Keyring
@@ -77,7 +77,7 @@ func New(dir string, o Options) (*House, error) {
 	}
 	h.Read.SetMaxOpenConns(4)
 	ctx := context.Background()
-	if h.Users, err = userdb.New(userdb.Options{Read: h.Read, Write: h.Write, Dialect: userdb.SQLite()}); err != nil {
+	if h.Users, err = userdb.NewEmbedded(userdb.Options{Read: h.Read, Write: h.Write, Dialect: userdb.SQLite()}); err != nil {
 		return nil, err
 	}
 	if err = h.Users.Migrate(ctx); err != nil {
@@ -137,7 +137,7 @@ func (h *House) Serve(t testing.TB) *httptest.Server {
 func (h *House) Add(t testing.TB, mobiles ...string) {
 	t.Helper()
 	for _, mobile := range mobiles {
-		if err := h.Users.Add(t.Context(), Number(t, mobile), OldPassword); err != nil {
+		if _, err := h.Users.Add(t.Context(), userdb.NewUser{Number: Number(t, mobile), Password: OldPassword}); err != nil {
 			t.Fatal(err)
 		}
 	}

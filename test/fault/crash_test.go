@@ -67,10 +67,7 @@ func run(text string) int {
 		return 3
 	}
 	k := newKiller("killer")
-	h, err := embedded.New(e.Dir, embedded.Options{Driver: "killer", Service: func(o *rekey.Options) {
-		o.Sender = mailbox{e.Dir}
-		o.Policy, err = rekey.NewPolicy("classic", false)
-	}})
+	h, err := embedded.New(e.Dir, embedded.Options{Driver: "killer", Service: func(o *rekey.Options) { o.Sender = mailbox{e.Dir} }})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 3
