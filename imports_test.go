@@ -7,6 +7,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
 	"os/exec"
 	"path"
 	"path/filepath"
@@ -277,18 +278,24 @@ func TestImportRulesSeeEveryBreach(t *testing.T) {
 	}
 }
 
+// goList is the output of go list for cmd/rekey with all that it links, by line.
+func goList(t *testing.T, format string) []string {
+	t.Helper()
+	var errors bytes.Buffer
+	list := exec.Command("go", "list", "-deps", "-f", format, "./cmd/rekey")
+	list.Stderr = &errors
+	out, err := list.Output()
+	if err != nil {
+		t.Fatalf("%v: %v\n%s", list, err, errors.String())
+	}
+	return strings.Fields(string(out))
+}
+
 // TestT12_CommandLinksNoTestingPackage: what helps tests, such as conformance suites, senders that misbehave or known
 // codes, is no part of the binary.
 func TestT12_CommandLinksNoTestingPackage(t *testing.T) {
 	t.Parallel()
-	var errors bytes.Buffer
-	list := exec.Command("go", "list", "-deps", "./cmd/rekey")
-	list.Stderr = &errors
-	out, err := list.Output()
-	if err != nil {
-		t.Fatalf("go list -deps ./cmd/rekey: %v\n%s", err, errors.String())
-	}
-	linked := strings.Fields(string(out))
+	linked := goList(t, "{{.ImportPath}}")
 	if !slices.Contains(linked, module) {
 		t.Fatal("the command does not link the recovery: nothing was listed")
 	}
@@ -297,6 +304,25 @@ func TestT12_CommandLinksNoTestingPackage(t *testing.T) {
 		if name == "testing" || strings.HasPrefix(name, "testing/") || strings.HasPrefix(name, module+"/test/") ||
 			ours && strings.HasSuffix(path.Base(name), "test") {
 			t.Errorf("cmd/rekey links %s, which serves tests: import it in _test.go files only", name)
+		}
+	}
+}
+
+// TestThirdPartyNamesEveryLinkedModule: their licences ask for a notice with the binary.
+func TestThirdPartyNamesEveryLinkedModule(t *testing.T) {
+	t.Parallel()
+	notices, err := os.ReadFile("THIRD_PARTY.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	linked := goList(t, "{{with .Module}}{{if not .Main}}{{.Path}}{{end}}{{end}}")
+	if len(linked) == 0 {
+		t.Fatal("nothing was listed")
+	}
+	slices.Sort(linked)
+	for _, name := range slices.Compact(linked) {
+		if !strings.Contains(string(notices), "| "+name) {
+			t.Errorf("THIRD_PARTY.md does not name %s: add it with its licence", name)
 		}
 	}
 }
