@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"rekey"
 )
@@ -34,7 +35,7 @@ var (
 
 // send asks for a code.
 func (s *server) send(w http.ResponseWriter, r *request) error {
-	body, err := readBody(r)
+	body, err := readBody(w, r)
 	if err != nil {
 		return err
 	}
@@ -64,7 +65,7 @@ func (s *server) send(w http.ResponseWriter, r *request) error {
 // reset redeems a code for a new password. The Service checks the forms of number, password and code itself, in the
 // order of the contract; only what is wrong with the JSON is said here.
 func (s *server) reset(w http.ResponseWriter, r *request) error {
-	body, err := readBody(r)
+	body, err := readBody(w, r)
 	if err != nil {
 		return err
 	}
@@ -100,7 +101,7 @@ func orNotObject(err error, notObject *refusal) error {
 
 // readBody reads the whole body, which ServeHTTP has limited to maxBody (T22). One that is encoded is refused, so that
 // four kilobytes on the wire are four kilobytes.
-func readBody(r *request) ([]byte, error) {
+func readBody(w http.ResponseWriter, r *request) ([]byte, error) {
 	if len(r.Header.Values("Content-Encoding")) > 0 {
 		return nil, errEncoding
 	}
@@ -109,6 +110,9 @@ func readBody(r *request) ([]byte, error) {
 		return body, nil
 	}
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		// net/http would take in another 256 KiB in the hope of keeping the connection. A deadline that has passed stops
+		// it; where it can't be set there is no connection to read from.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now())
 		return nil, errTooLarge
 	}
 	return nil, errNotJSON // cut off, or chunks that are none

@@ -74,7 +74,7 @@ func checkRows() []row {
 		{"+86", "+8613800000001"}, {"0086", "008613800000001"}, {"escaped twice", "%2531%2533800000001"},
 		{"bad UTF-8", "1380000000%FF"},
 	} {
-		rows = append(rows, row{name: "not of the form, " + m.name, ask: get("mobiles/" + m.path + "/"), want: malformed})
+		rows = append(rows, row{name: "T25 not of the form, " + m.name, ask: get("mobiles/" + m.path + "/"), want: malformed})
 	}
 	return rows
 }
@@ -115,9 +115,9 @@ func sendRows() []row {
 
 		{name: "within the interval", given: codeFor(alice), after: 18 * time.Second, ask: send(alice),
 			want: no(200, "4003", "发送短信频繁").withData(`{"retry_after":42}`)},
-		{name: "nobody registered", ask: send(nobody), want: no(200, "4002", "该手机号尚未注册")},
+		{name: "T30 nobody registered", ask: send(nobody), want: no(200, "4002", "该手机号尚未注册")},
 		{name: "inactive", ask: send(inactive), want: no(200, "4002", "该手机号尚未注册")},
-		{name: "nobody registered, disclosure off", with: noDisclosure, ask: send(nobody), want: sent},
+		{name: "T30 nobody registered, disclosure off", with: noDisclosure, ask: send(nobody), want: sent},
 		{name: "nobody registered, disclosure off, within the interval", with: noDisclosure, given: codeFor(nobody),
 			ask: send(nobody), want: no(200, "4003", "发送短信频繁").withData(`{"retry_after":60}`)},
 		{name: "several accounts", ask: send(twins), want: no(200, "4004", "该手机号对应多个账号,请联系客服")},
@@ -151,7 +151,7 @@ func sendRows() []row {
 		{"Arabic-Indic digits", "١٣٨٠٠٠٠٠٠٠١"}, {"too short", "1380000000"}, {"too long", "138000000011"},
 		{"NUL", `13800000001\u0000`}, {"letters", "mobile"}, {"hyphens", "138-0000-0001"},
 	} {
-		rows = append(rows, row{name: "mobile not of the form, " + m.name, ask: send(m.mobile), want: wrong})
+		rows = append(rows, row{name: "T25 mobile not of the form, " + m.name, ask: send(m.mobile), want: wrong})
 	}
 	for _, m := range []struct{ name, body string }{
 		{"an array", `["13800000001"]`}, {"a string", `"13800000001"`}, {"a number", `13800000001`}, {"null", `null`},
@@ -160,7 +160,7 @@ func sendRows() []row {
 		{"an object as mobile", `{"mobile":{"mobile":"13800000001"}}`}, {"a bool as mobile", `{"mobile":true}`},
 		{"another case", `{"Mobile":"13800000001"}`}, {"capitals", `{"MOBILE":"13800000001"}`},
 	} {
-		rows = append(rows, row{name: "not as it should be, " + m.name, ask: post("sms_code/", m.body), want: parameter})
+		rows = append(rows, row{name: "T24 not as it should be, " + m.name, ask: post("sms_code/", m.body), want: parameter})
 	}
 	return rows
 }
@@ -188,7 +188,7 @@ func resetRows() []row {
 			want: no(403, "4103", "新密码需为 8 到 128 位字符")},
 
 		{name: "no code was sent", ask: reset(alice, "CODE", newPassword), want: expired},
-		{name: "nobody registered", ask: reset(nobody, "CODE", newPassword), want: expired},
+		{name: "T30 nobody registered", ask: reset(nobody, "CODE", newPassword), want: expired},
 		{name: "it has expired", given: codeFor(alice), after: 5*time.Minute + time.Millisecond, ask: good, want: expired,
 			then: unchanged},
 		{name: "it is about to expire", given: codeFor(alice), after: 5*time.Minute - time.Second, ask: good, want: done},
@@ -265,7 +265,7 @@ func resetRows() []row {
 			want: headerOnly(200, "Content-Type: text/html; charset=utf-8")},
 	}
 	for _, code := range []string{"12345", "1234567", "12345a", "+12345", "１２３４５６", "١٢٣٤٥٦", `123456\n`, "12 456", `\u0000123456`} {
-		rows = append(rows, row{name: "code not exactly six ASCII digits, " + code, given: codeFor(alice),
+		rows = append(rows, row{name: "T25 code not exactly six ASCII digits, " + code, given: codeFor(alice),
 			ask: reset(alice, code, newPassword), want: no(403, "4103", "验证码错误,请重新输入"), then: attemptsLeft(4)})
 	}
 	for _, m := range []struct{ name, body string }{
@@ -283,7 +283,7 @@ func resetRows() []row {
 		{"another case", `{"mobile":"13800000001","sms_code":"CODE","New_Password":"Correct7Horse"}`},
 		{"ſ for s", `{"mobile":"13800000001","ſms_code":"CODE","new_password":"Correct7Horse"}`},
 	} {
-		rows = append(rows, row{name: "a field not as it should be, " + m.name, given: codeFor(alice),
+		rows = append(rows, row{name: "T24 a field not as it should be, " + m.name, given: codeFor(alice),
 			ask: post("", m.body), want: missing, then: all(unchanged, attemptsLeft(4))})
 	}
 	return rows
@@ -319,21 +319,21 @@ func jsonRows() []row {
 		{"a raw newline in a string", "{\"mobile\":\"13800000001\n\"}"},
 		{"cut off", `{"mobile":"13800000001"`},
 	} {
-		rows = append(rows, row{name: b.name, ask: post("sms_code/", b.body), want: no(200, "4501", txtUnknown)})
+		rows = append(rows, row{name: "T24 " + b.name, ask: post("sms_code/", b.body), want: no(200, "4501", txtUnknown)})
 	}
 	tooLarge := no(413, "4103", "请求内容过大")
 	return append(rows,
 		row{name: "eight deep", ask: post("sms_code/", `{"mobile":"13800000001","x":[[[[[[[1]]]]]]]}`), sms: 1,
 			want: ok(txtSent, sentData)},
-		row{name: "1e400, which nobody computes", ask: post("sms_code/", `{"mobile":"13800000001","x":1e400}`), sms: 1,
+		row{name: "T22 1e400, which nobody computes", ask: post("sms_code/", `{"mobile":"13800000001","x":1e400}`), sms: 1,
 			want: ok(txtSent, sentData)},
 		row{name: "4 KiB", ask: post("sms_code/", padded(4<<10)), sms: 1, want: ok(txtSent, sentData)},
-		row{name: "over 4 KiB", ask: post("sms_code/", padded(4<<10+1)), want: tooLarge},
-		row{name: "over 4 KiB, reset", ask: post("", padded(1<<20)), want: tooLarge},
-		row{name: "over 4 KiB, a form", ask: post("", padded(1<<20), "Content-Type: application/x-www-form-urlencoded",
+		row{name: "T22 over 4 KiB", ask: post("sms_code/", padded(4<<10+1)), want: tooLarge},
+		row{name: "T22 over 4 KiB, reset", ask: post("", padded(1<<20)), want: tooLarge},
+		row{name: "T22 over 4 KiB, a form", ask: post("", padded(1<<20), "Content-Type: application/x-www-form-urlencoded",
 			"Accept: text/html"), want: headerOnly(413, "Content-Type: text/html; charset=utf-8")},
-		row{name: "encoded", ask: send(alice, "Content-Encoding: gzip"), want: no(415, "4103", "不支持压缩或编码的请求内容")},
-		row{name: "encoded, twice", ask: send(alice, "Content-Encoding: ", "Content-Encoding: br"),
+		row{name: "T22 encoded", ask: send(alice, "Content-Encoding: gzip"), want: no(415, "4103", "不支持压缩或编码的请求内容")},
+		row{name: "T22 encoded, twice", ask: send(alice, "Content-Encoding: ", "Content-Encoding: br"),
 			want: no(415, "4103", "不支持压缩或编码的请求内容")},
 	)
 }
@@ -393,15 +393,15 @@ func crossSiteRows() []row {
 		{"an origin that only CORS configurations elsewhere know", []string{"Origin: https://app.example.net"}},
 	} {
 		rows = append(rows,
-			row{name: "send, " + s.name, given: visited, ask: send(alice, s.headers...), want: refused,
+			row{name: "T33 send, " + s.name, given: visited, ask: send(alice, s.headers...), want: refused,
 				then: succeeds(send(alice))},
-			row{name: "reset, " + s.name, given: all(visited, codeFor(alice)), want: refused,
+			row{name: "T33 reset, " + s.name, given: all(visited, codeFor(alice)), want: refused,
 				ask: reset(alice, "CODE", newPassword, s.headers...), then: all(passwordIs("Old1"), attemptsLeft(4))})
 	}
 	return append(rows,
-		row{name: "the plain-http twin of the public origin", with: origins, want: refused,
+		row{name: "T33 the plain-http twin of the public origin", with: origins, want: refused,
 			ask: send(alice, "Host: www.example.com", "Origin: http://www.example.com")},
-		row{name: "a form from another site", then: passwordIs("Old1"), given: codeFor(alice),
+		row{name: "T33 a form from another site", then: passwordIs("Old1"), given: codeFor(alice),
 			ask: post("", "mobile=13800000001&sms_code=CODE&new_password="+newPassword, "Origin: https://evil.example",
 				"Content-Type: application/x-www-form-urlencoded", "Accept: text/html"),
 			want: headerOnly(403, "Content-Type: text/html; charset=utf-8")},
