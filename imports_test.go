@@ -53,6 +53,8 @@ var layout = []room{
 		why: "the command puts the parts together"},
 	{folder: "test", rooms: []string{everything}, modules: []string{everything},
 		why: "what stands here serves tests across the parts"},
+	{folder: "bench", rooms: []string{everything}, modules: []string{everything},
+		why: "what stands here measures the parts together"},
 }
 
 // commandOnly are imported by cmd/rekey alone, whatever a room may import otherwise: they are chosen when the parts are put
