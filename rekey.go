@@ -13,6 +13,13 @@ const (
 	// deliverTime bounds a delivery over all providers; finishTime what comes after a reset is decided.
 	deliverTime = 12 * time.Second
 	finishTime  = 5 * time.Second
+	// answerGrid is what answers wait for where nobody may know who has an account: they leave at whole multiples of it
+	// after the request came. That a row was found costs microseconds more than that none was; both take one step of the
+	// grid (T39).
+	answerGrid = 5 * time.Millisecond
+	// answerTime is left to an answer before the work begins that only a known number causes, or its load on the machine
+	// would show in the answer's time (T39).
+	answerTime = 10 * time.Millisecond
 	// rereads is how often a row may change under a request before it gives up: each time somebody else's password
 	// change won, which nobody can do for long.
 	rereads = 4
@@ -27,6 +34,7 @@ func (s *Service) Check(ctx context.Context, c Client, mobile string) (count int
 		return 0, &Error{Kind: InvalidNumber}
 	}
 	defer func() { s.tell(ctx, c, n, EventCheck, began, err) }()
+	defer s.level(began)
 	if err := s.take(ctx, c, n, s.lookupBudgets(c, n)); err != nil {
 		return 0, err
 	}
@@ -50,6 +58,7 @@ func (s *Service) Send(ctx context.Context, c Client, mobile string) (sent Sent,
 		return Sent{}, &Error{Kind: InvalidNumber}
 	}
 	defer func() { s.tell(ctx, c, n, EventSend, began, err) }()
+	defer s.level(began)
 	address, shared := s.sendBudgets(c, n)
 	if err := s.take(ctx, c, n, append(address, shared...)); err != nil {
 		return Sent{}, err
@@ -76,10 +85,17 @@ func (s *Service) Send(ctx context.Context, c Client, mobile string) (sent Sent,
 	// 4. The message. Without disclosure the answer does not wait for it: it would tell who has an account (T39).
 	switch {
 	case !real:
-		s.inBackground(ctx, c, n, func(ctx context.Context) { s.giveBack(ctx, c, n, unsent(shared)) })
+		s.inBackground(ctx, c, n, func(ctx context.Context) {
+			time.Sleep(answerTime)
+			s.giveBack(ctx, c, n, unsent(shared))
+		})
 		return sent, nil
 	case !s.o.Disclosure:
-		s.inBackground(ctx, c, n, func(ctx context.Context) { s.deliver(ctx, c, n, issued, shared) })
+		s.inBackground(ctx, c, n, func(ctx context.Context) {
+			time.Sleep(answerTime)
+			// A refusal by every provider is recorded, and changes no answer.
+			_ = s.deliver(ctx, c, n, issued, shared)
+		})
 		return sent, nil
 	}
 	return sent, s.deliver(context.WithoutCancel(ctx), c, n, issued, shared)
@@ -323,6 +339,13 @@ func (s *Service) finish(ctx context.Context, c Client, n Number, v Verdict, req
 		s.record(ctx, c, n, Event{Kind: EventFinish, Outcome: StoreDown.String(), Err: err})
 	}
 	return Done{Device: s.deviceToken(n)}
+}
+
+// level holds an answer back until the next step of the grid, where nobody may know who has an account.
+func (s *Service) level(began time.Time) {
+	if !s.o.Disclosure {
+		time.Sleep(answerGrid - time.Since(began)%answerGrid)
+	}
 }
 
 // usersError is the answer to a failure of the users table or of the hashing before it.
