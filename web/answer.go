@@ -177,7 +177,11 @@ func (s *server) succeed(w http.ResponseWriter, r *request, key string, data any
 
 // fail is the one place where an error becomes an answer: its kind decides status, errno and text; its cause goes to
 // the log and never to the client.
-func (s *server) fail(w http.ResponseWriter, r *request, err error) {
+func (s *server) fail(w *recorder, r *request, err error) {
+	if w.status != 0 {
+		s.notWritten(r, slog.LevelDebug, err) // the client left while it was being answered
+		return
+	}
 	out := judge(err)
 	if e, ok := errors.AsType[*refusal](err); ok {
 		if e.event {
@@ -195,14 +199,24 @@ func (s *server) fail(w http.ResponseWriter, r *request, err error) {
 		w.Header().Set("Retry-After", strconv.FormatInt(seconds(out.retryAfter), 10))
 	}
 	if r.html() {
-		err = s.htmlError(w, r, out, err)
-	} else {
-		err = s.write(w, out.status, envelope{out.errno, s.texts.text(r.language, out.key), out.data})
+		err := s.htmlError(w, r, out, err)
+		if err == nil {
+			return
+		}
+		if w.status != 0 {
+			s.notWritten(r, slog.LevelDebug, err)
+			return
+		}
+		s.notWritten(r, slog.LevelError, err) // the page is broken: plain words are better than none
 	}
-	if err != nil {
-		s.Log.LogAttrs(r.Context(), slog.LevelDebug, "answer not written", slog.String("request", r.id),
-			slog.Any("error", err))
+	if err := s.write(w, out.status, envelope{out.errno, s.texts.text(r.language, out.key), out.data}); err != nil {
+		s.notWritten(r, slog.LevelDebug, err)
 	}
+}
+
+func (s *server) notWritten(r *request, level slog.Level, err error) {
+	s.Log.LogAttrs(r.Context(), level, "answer not written", slog.String("request", r.id), slog.String("route", r.route),
+		slog.Any("error", err))
 }
 
 // write sends an envelope. Text is written raw: escaping is for HTML, which this is not.

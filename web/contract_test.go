@@ -74,7 +74,7 @@ func headerOnly(status int, lines ...string) answer { return answer{status: stat
 
 func codeFor(mobile string) func(*house) { return func(h *house) { h.sent(mobile) } }
 
-// after does one thing after another.
+// all does one thing after another.
 func all(steps ...func(*house)) func(*house) {
 	return func(h *house) {
 		for _, step := range steps {
@@ -85,14 +85,6 @@ func all(steps ...func(*house)) func(*house) {
 
 func asked(r request) func(*house) {
 	return func(h *house) { h.ask(r.method, r.path, r.body, r.headers...) }
-}
-
-func times(n int, r request) func(*house) {
-	return func(h *house) {
-		for range n {
-			asked(r)(h)
-		}
-	}
 }
 
 func usersDown(h *house)     { h.people.down = errCut }

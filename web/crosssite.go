@@ -1,10 +1,10 @@
 package web
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -21,47 +21,44 @@ type sites struct {
 	header     string
 }
 
+// newSites takes options whose origins are normal, or empty where they are not known.
 func newSites(o Options) (*sites, error) {
-	s := &sites{protection: http.NewCrossOriginProtection(), keys: o.Keys, cookie: o.CSRFCookie, header: o.CSRFHeader}
-	var faults []error
-	for _, origin := range o.Origins {
-		normal, err := normalOrigin(origin)
-		faults = append(faults, err)
-		s.origins = append(s.origins, normal)
-	}
-	trusted := s.origins
-	if o.PublicOrigin != "" {
-		normal, err := normalOrigin(o.PublicOrigin)
-		if err != nil {
-			err = fmt.Errorf("public origin: %w", err)
+	s := &sites{protection: http.NewCrossOriginProtection(), keys: o.Keys, origins: o.Origins,
+		cookie: o.CSRFCookie, header: o.CSRFHeader}
+	for _, origin := range append(slices.Clone(o.Origins), o.PublicOrigin) {
+		if origin == "" {
+			continue
 		}
-		faults = append(faults, err)
-		trusted = append(slices.Clone(trusted), normal)
-		if host, ok := strings.CutPrefix(normal, "https://"); ok {
-			s.insecure = "http://" + host
-		}
-	}
-	if err := errors.Join(faults...); err != nil {
-		return nil, err
-	}
-	for _, origin := range trusted {
 		if err := s.protection.AddTrustedOrigin(origin); err != nil {
 			return nil, err
 		}
 	}
+	if host, ok := strings.CutPrefix(o.PublicOrigin, "https://"); ok {
+		s.insecure = "http://" + host
+	}
 	return s, nil
 }
 
+// hostForm is a host as a browser writes it: letters of other scripts are in their ASCII form there (RFC 5890).
+var hostForm = regexp.MustCompile(`^([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?$`)
+
 // normalOrigin is an origin as browsers write it (RFC 6454, section 6.2): lower case, without the scheme's own port.
 func normalOrigin(origin string) (string, error) {
+	fault := fmt.Errorf("%q is no origin; write scheme and host only, such as https://www.example.com", origin)
 	u, err := url.Parse(origin)
-	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" || u.User != nil ||
-		u.Path != "" || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
-		return "", fmt.Errorf("%q is no origin; write scheme and host only, such as https://www.example.com", origin)
+	if err != nil || u.User != nil || u.Path != "" || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
+		return "", fault
 	}
 	host := strings.ToLower(u.Host)
-	if def := map[string]string{"http": ":80", "https": ":443"}[u.Scheme]; strings.HasSuffix(host, def) {
-		host = strings.TrimSuffix(host, def)
+	switch {
+	case !hostForm.MatchString(host):
+		return "", fault
+	case u.Scheme == "http":
+		host = strings.TrimSuffix(host, ":80")
+	case u.Scheme == "https":
+		host = strings.TrimSuffix(host, ":443")
+	default:
+		return "", fault
 	}
 	return u.Scheme + "://" + host, nil
 }

@@ -40,8 +40,11 @@ const maxBody = 4 << 10
 // ServeHTTP is the way in and out of every request: headers, limits, the log line, and whatever panics.
 func (s *server) ServeHTTP(rw http.ResponseWriter, hr *http.Request) {
 	began := time.Now()
-	// The reader needs net/http's own writer: that is how it closes the connection of whoever sends too much.
-	hr.Body = http.MaxBytesReader(rw, hr.Body, maxBody)
+	// The reader needs net/http's own writer: that is how it closes the connection of whoever sends too much. The
+	// request is its caller's: only a copy may be changed.
+	limited := *hr
+	limited.Body = http.MaxBytesReader(rw, hr.Body, maxBody)
+	hr = &limited
 	where := s.route(hr.URL)
 	w := &recorder{ResponseWriter: rw}
 	r := &request{Request: hr, route: where.name}

@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 
 	"rekey"
@@ -118,7 +119,19 @@ func New(o Options) (http.Handler, error) {
 	fault(err)
 	o.TrustedProxies = proxies
 
-	s := &server{Options: o, https: strings.HasPrefix(o.PublicOrigin, "https://")}
+	if o.PublicOrigin != "" {
+		normal, err := normalOrigin(o.PublicOrigin)
+		fault(err)
+		o.PublicOrigin = normal
+	}
+	o.Origins = slices.Clone(o.Origins)
+	for i, configured := range o.Origins {
+		normal, err := normalOrigin(configured)
+		fault(err)
+		o.Origins[i] = normal
+	}
+
+	s := &server{https: strings.HasPrefix(o.PublicOrigin, "https://")}
 	s.sites, err = newSites(o)
 	fault(err)
 	s.languages, err = newLanguages(o.Languages)
