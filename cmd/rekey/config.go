@@ -172,10 +172,15 @@ func load(path string, env []string) *loaded {
 	l.readVariables(variables)
 	l.check()
 
+	l.sort()
+	return l
+}
+
+// sort puts the faults into the order of the file, those of the environment last.
+func (l *loaded) sort() {
 	slices.SortStableFunc(l.faults, func(a, b fault) int {
 		return cmp.Or(cmp.Compare(a.at.variable, b.at.variable), cmp.Compare(a.at.line, b.at.line), cmp.Compare(a.key, b.key))
 	})
-	return l
 }
 
 // add notes a fault. The first of a key is told: what follows from it is not.

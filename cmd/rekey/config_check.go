@@ -8,6 +8,9 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+
+	"rekey"
+	"rekey/web"
 )
 
 // check judges every setting by itself and then what must hold between them.
@@ -24,8 +27,12 @@ func (l *loaded) check() {
 	l.checkAddresses()
 	l.checkNumbers()
 	l.checkProviders()
-	_, err := newDelivery(&l.config)
+	_, err := newDelivery(&l.config, nil)
 	l.addAll(err)
+	if !l.has("users.preset") && !l.has("numbers.plan") {
+		l.addAll(l.userSettings().Validate())
+	}
+	l.checkPage()
 	l.checkExposure()
 }
 
@@ -33,6 +40,7 @@ func (l *loaded) check() {
 func (l *loaded) requireKeys() {
 	if len(l.Keys) == 0 {
 		l.object("keys", "is required; "+makeKey+`, then set keys = ["…"] or `+variable("keys")+"_FILE")
+		l.sort()
 	}
 }
 
@@ -81,6 +89,30 @@ func (l *loaded) checkNumbers() {
 	}
 	if l.Numbers.Plan != anyRegion && !slices.Equal(l.Numbers.Allow, []string{l.Numbers.Plan}) {
 		l.object("numbers.allow", `must be the plan's own country alone, since other numbers have no form in it; set numbers.plan to "*"`)
+	}
+}
+
+// checkPage asks package web about every setting of the page by itself, so that each fault has its key. The parts that
+// web.New wants besides are empty, since the handler is thrown away.
+func (l *loaded) checkPage() {
+	keys, err := rekey.NewKeyring([][]byte{make([]byte, rekey.MinKeyBytes)}, nil)
+	if err != nil {
+		l.object("page", err.Error())
+		return
+	}
+	for key, page := range map[string]web.PageOptions{
+		"page.brand":        {Brand: l.Page.Brand},
+		"page.brand_dark":   {BrandDark: l.Page.BrandDark},
+		"page.support":      {Support: l.Page.Support},
+		"page.done_url":     {DoneURL: l.Page.DoneURL},
+		"page.next_origins": {NextOrigins: l.Page.NextOrigins},
+	} {
+		if l.find(key).origin == (origin{}) {
+			continue
+		}
+		if _, err := web.New(web.Options{Service: new(rekey.Service), Keys: keys, Page: page}); err != nil {
+			l.object(key, "can't be used: "+strings.ReplaceAll(err.Error(), "\n", "; "))
+		}
 	}
 }
 

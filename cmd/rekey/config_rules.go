@@ -38,18 +38,11 @@ func laterTrue(b bool) error {
 	return nil
 }
 
-func laterNumber(n int) error {
-	if n != 0 {
-		return errLater("set it to 0")
-	}
-	return nil
-}
-
-// only objects to everything but the one value that this version knows.
-func only[T comparable](this T) func(T) error {
-	return func(v T) error {
-		if v != this {
-			return errLater(fmt.Sprintf("remove the setting, or set it to %#v", this))
+// onlyNumber objects to everything but the one value that this version knows.
+func onlyNumber(this int) func(int) error {
+	return func(n int) error {
+		if n != this {
+			return errLater(fmt.Sprintf("remove the setting, or set it to %d", this))
 		}
 		return nil
 	}
@@ -230,37 +223,6 @@ func printable(s string) error {
 	return nil
 }
 
-var colourForm = regexp.MustCompile(`^#[0-9a-fA-F]{6}$`)
-
-func colour(s string) error {
-	if !colourForm.MatchString(s) {
-		return errForm("a colour in six hex digits", `"#0b57d0"`)
-	}
-	return nil
-}
-
-// link takes an absolute link with one of the schemes.
-func link(schemes ...string) func(string) error {
-	return func(s string) error {
-		u, err := url.Parse(s)
-		if err != nil || !slices.Contains(schemes, u.Scheme) || u.Host == "" && u.Opaque == "" || strings.ContainsFunc(s, unicode.IsSpace) {
-			return fmt.Errorf("must be a link that begins with %s:", strings.Join(schemes, ": or "))
-		}
-		return nil
-	}
-}
-
-// destination takes a link to a page here ("/login/") or anywhere.
-func destination(s string) error {
-	if strings.HasPrefix(s, "/") && !strings.HasPrefix(s, "//") && !strings.ContainsAny(s, "\\ \t\r\n") {
-		return nil
-	}
-	if link("https", "http")(s) != nil {
-		return errForm("a path of this site or a link", `"/login/" or "https://www.example.com/login"`)
-	}
-	return nil
-}
-
 // longToken asks of the token of the admin pages what nobody guesses.
 func longToken(s string) error {
 	if len(s) < 20 || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= unicode.MaxASCII }) {
@@ -294,9 +256,9 @@ func databaseOf(schemes ...string) func(string) error {
 			case !ok:
 				continue
 			case scheme == "memory:" && rest != "":
-				return errors.New("takes nothing after memory:")
+				return errors.New("must be memory: with nothing behind it")
 			case scheme == "sqlite:":
-				return sqliteFile(rest)
+				return fileName(rest)
 			}
 			return nil
 		}
@@ -304,7 +266,7 @@ func databaseOf(schemes ...string) func(string) error {
 	}
 }
 
-func sqliteFile(path string) error {
+func fileName(path string) error {
 	switch {
 	case path == "" || strings.HasSuffix(path, "/"):
 		return errForm("sqlite: and a file", `"sqlite:rekey.db"`)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -18,7 +19,8 @@ type delivery struct {
 }
 
 // newDelivery makes the providers. Its error joins all faults, each beginning with its setting. All inboxes are one.
-func newDelivery(c *config) (*delivery, error) {
+// observe, if not nil, is told of every attempt.
+func newDelivery(c *config, observe func(context.Context, sms.Attempt)) (*delivery, error) {
 	var faults []error
 	texts, err := sms.NewTexts(sms.TextConfig{Languages: c.Languages, Sign: c.SMS.Sign, Origin: c.PublicOrigin})
 	if err != nil {
@@ -56,7 +58,9 @@ func newDelivery(c *config) (*delivery, error) {
 			entries[name] = sms.Entry{Sender: inbox()}
 		}
 	}
-	d.failover, err = sms.NewFailover(sms.FailoverConfig{Providers: entries, Order: c.SMS.Order, Routes: c.SMS.Routes})
+	d.failover, err = sms.NewFailover(sms.FailoverConfig{
+		Providers: entries, Order: c.SMS.Order, Routes: c.SMS.Routes, Observe: observe,
+	})
 	if err := errors.Join(append(faults, err)...); err != nil {
 		return nil, err
 	}

@@ -17,6 +17,7 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second ^C ends the process at once
 	code := run(ctx, os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
@@ -98,6 +99,11 @@ func (t *terminal) getenv(name string) string {
 
 // commands are the command line. Every command's Help is its long text, with an example.
 type commands struct {
+	Demo    demoCommand    `cmd:"" help:"Show the whole recovery on this machine, with nothing to set up."`
+	Serve   serveCommand   `cmd:"" help:"Run the service."`
+	User    userCommand    `cmd:"" help:"Fill and list the embedded users table."`
+	SMS     smsCommand     `cmd:"" name:"sms" help:"Try out a provider."`
+	Unlock  unlockCommand  `cmd:"" help:"Clear the wrong guesses counted against a number."`
 	Config  configCommand  `cmd:"" help:"Show the configuration in force, and where each value comes from."`
 	Version versionCommand `cmd:"" help:"Show version, commit and Go."`
 }

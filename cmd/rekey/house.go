@@ -1,0 +1,197 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"strings"
+
+	"github.com/nyaruka/phonenumbers"
+
+	"rekey"
+	"rekey/admin"
+	"rekey/codestore"
+	"rekey/userdb"
+	"rekey/web"
+)
+
+// house is the service as the configuration has it, from the stores up to the public side.
+type house struct {
+	config    *config
+	log       *slog.Logger
+	plan      rekey.Plan
+	keys      *rekey.Keyring
+	databases databases
+	users     *userdb.Embedded
+	codes     *codestore.Store
+	delivery  *delivery
+	service   *rekey.Service
+}
+
+// openUsers opens the users table and brings its schema up to date.
+func openUsers(ctx context.Context, c *config, d *databases, log *slog.Logger) (*userdb.Embedded, error) {
+	file, err := d.open(ctx, "users.dsn", c.Users.DSN)
+	if err != nil {
+		return nil, err
+	}
+	users, err := userdb.NewEmbedded(userdb.Options{
+		Read: file.read, Write: file.write, Dialect: userdb.SQLite(), Settings: c.userSettings(), Log: log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := users.Migrate(ctx); err != nil {
+		return nil, fmt.Errorf("users.dsn: %w", err)
+	}
+	return users, nil
+}
+
+// userSettings is the section [users] as package userdb takes it.
+func (c *config) userSettings() userdb.Settings {
+	s := userdb.Settings{
+		Preset: c.Users.Preset, Table: c.Users.Table, MobileFormat: c.Users.MobileFormat,
+		Hash: c.Users.Hash, HashFloor: c.Users.HashFloor, RecoverUnusable: c.Users.RecoverUnusable,
+	}
+	if c.Numbers.Plan != anyRegion && c.Numbers.Plan != mainland {
+		s.CallingCode = fmt.Sprint(phonenumbers.GetCountryCodeForRegion(c.Numbers.Plan))
+	}
+	return s
+}
+
+// openCodes opens the code store and makes its tables.
+func openCodes(ctx context.Context, c *config, d *databases) (*codestore.Store, error) {
+	if strings.HasPrefix(c.Codes.Store, "memory:") {
+		return codestore.NewMemory(), nil
+	}
+	file, err := d.open(ctx, "codes.store", c.Codes.Store)
+	if err != nil {
+		return nil, err
+	}
+	if err := codestore.Migrate(ctx, file.write, codestore.SQLite()); err != nil {
+		return nil, fmt.Errorf("codes.store: %w", err)
+	}
+	codes, err := codestore.NewSQL(ctx, file.write, codestore.SQLite())
+	if err != nil {
+		return nil, fmt.Errorf("codes.store: %w", err)
+	}
+	return codes, nil
+}
+
+// newHouse opens the stores and builds the service on them. The caller closes it.
+func newHouse(ctx context.Context, c *config, log *slog.Logger) (h *house, err error) {
+	h = &house{config: c, log: log, plan: newPlan(c.Numbers.Plan, c.Numbers.Allow)}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, h.close())
+			h = nil
+		}
+	}()
+	if h.keys, err = keyring(c.Keys, c.IndexKey); err != nil {
+		return h, fmt.Errorf("keys: %w", err)
+	}
+	if h.delivery, err = newDelivery(c, h.observe); err != nil {
+		return h, err
+	}
+	if h.users, err = openUsers(ctx, c, &h.databases, log); err != nil {
+		return h, err
+	}
+	if h.codes, err = openCodes(ctx, c, &h.databases); err != nil {
+		return h, err
+	}
+	policy, err := rekey.NewPolicy(c.Password.Policy, c.Password.Blocklist)
+	if err != nil {
+		return h, fmt.Errorf("password.policy: %w", err)
+	}
+	h.service, err = rekey.New(rekey.Options{
+		Directory: h.users, Codes: h.codes, Limiter: h.codes, Sender: h.delivery.failover, Recorder: recorder{log},
+		Keys: h.keys, Plan: h.plan, Policy: policy, Disclosure: c.Disclosure,
+		Code: c.codeSettings(), Limits: c.limits(), Proof: c.proofMode(), MaxPrice: h.delivery.failover.MaxPrice(),
+	})
+	return h, err
+}
+
+// close closes what newHouse opened, codes first: they are written through the databases.
+func (h *house) close() error {
+	var err error
+	if h.codes != nil {
+		err = h.codes.Close()
+	}
+	return errors.Join(err, h.databases.close())
+}
+
+// public is the handler of the public side, for people who see it under origin.
+func (h *house) public(origin string) (http.Handler, error) {
+	c := h.config
+	policy, err := rekey.NewPolicy(c.Password.Policy, c.Password.Blocklist)
+	if err != nil {
+		return nil, err
+	}
+	proxies := make([]netip.Prefix, len(c.TrustedProxies))
+	for i, s := range c.TrustedProxies {
+		if proxies[i], err = netip.ParsePrefix(s); err != nil {
+			return nil, fmt.Errorf("trusted_proxies: %w", err)
+		}
+	}
+	return web.New(web.Options{
+		Service: h.service, Keys: h.keys, Plan: h.plan, Policy: policy, Code: c.codeSettings(), Disclosure: c.Disclosure,
+		BasePath: c.BasePath, PublicOrigin: origin, Origins: c.Origins, CSRFCookie: c.CSRFCookie, CSRFHeader: c.CSRFHeader,
+		TrustedProxies: proxies, Languages: c.Languages, Page: c.pageOptions(), Recorder: recorder{h.log}, Log: h.log,
+	})
+}
+
+// private is the handler of the private side.
+func (h *house) private() http.Handler {
+	o := admin.Options{Token: h.config.Admin.Token, Log: h.log, Parts: []admin.Part{
+		{Name: "users", Check: h.users.Ping},
+		{Name: "codes", Check: h.codesReady},
+	}}
+	if h.delivery.inbox != nil {
+		o.Inbox = h.delivery.inbox.Handler(h.log)
+	}
+	return admin.New(o)
+}
+
+// codesReady looks at a budget that nobody uses, which takes the same way as every other step and changes nothing.
+func (h *house) codesReady(ctx context.Context) error {
+	_, err := h.codes.Take(ctx, rekey.Charge{
+		Budget: "readiness", Name: h.keys.Name("readiness"), Kind: rekey.Daily, Limit: 1,
+	})
+	return err
+}
+
+func (c *config) codeSettings() rekey.CodeSettings {
+	return rekey.CodeSettings{
+		Lifetime: c.Codes.Lifetime, Interval: c.Codes.Interval, Guesses: c.Codes.Guesses, PoolGuesses: c.Codes.PoolGuesses,
+	}
+}
+
+func (c *config) limits() rekey.Limits {
+	l := c.Limits
+	return rekey.Limits{
+		NumberSendsHour: l.NumberSendsHour, NumberSendsDay: l.NumberSendsDay, NumberReserved: l.NumberReserved, LiveFlows: l.LiveFlows,
+		AddressSends10m: l.AddressSends10m, AddressSendsDay: l.AddressSendsDay, AddressNumberDay: l.AddressNumberDay,
+		PrefixSendsHour: l.PrefixSendsHour, PrefixSendsDay: l.PrefixSendsDay,
+		ServiceSendsDay: l.ServiceSendsDay, ServiceSpendDay: l.ServiceSpendDay, ServiceWrongDay: l.ServiceWrongDay,
+		NumberWrongDay: l.NumberWrongDay, NumberWrongRow: l.NumberWrongRow,
+		AddressLookups: l.AddressLookups, AddressLookupsDay: l.AddressLookupsDay, ServiceLookupsDay: l.ServiceLookupsDay,
+		ConversionFloor: l.ConversionFloor,
+	}
+}
+
+func (c *config) proofMode() rekey.ProofMode {
+	if c.Proof.Mode == "off" {
+		return rekey.ProofOff
+	}
+	return rekey.ProofAuto
+}
+
+func (c *config) pageOptions() web.PageOptions {
+	p := c.Page
+	return web.PageOptions{
+		Title: p.Title, Brand: p.Brand, BrandDark: p.BrandDark, Support: p.Support, Consent: p.Consent,
+		DoneURL: p.DoneURL, NextOrigins: p.NextOrigins,
+	}
+}

@@ -1,0 +1,170 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"syscall"
+	"time"
+
+	"rekey/codestore"
+	"rekey/web"
+)
+
+const (
+	// grace is how long a stop may take: a request in flight waits at most 2 s for a place in the hashing pool and 12 s
+	// for the providers, and 25 s end before whoever sent the signal loses patience (Kubernetes: 30 s, systemd: 90 s).
+	grace = 25 * time.Second
+
+	// sweepInterval is how often expired rows are removed. Nothing depends on it but the size of the file: a busy day's
+	// codes are some megabytes.
+	sweepInterval = 10 * time.Minute
+)
+
+type serveCommand struct{ configured }
+
+func (*serveCommand) Help() string {
+	return `Runs the service. Any fault in the configuration is refused, and all of them are listed. The log goes to stderr
+as JSON, one record a line. SIGTERM or ^C ends it: requests in flight are answered and messages delivered.
+
+Example:
+
+    rekey serve --config /etc/rekey/rekey.toml`
+}
+
+// Run serves until the process is told to end.
+func (c *serveCommand) Run(t *terminal) error {
+	l, err := c.load(t, true)
+	if err != nil {
+		return err
+	}
+	log := slog.New(slog.NewJSONHandler(t.stderr, nil))
+	for _, s := range l.settings {
+		if table, _ := split(s.key); table == "audit" && s.origin != (origin{}) {
+			log.Warn("[audit] is not in effect in this version: nothing is kept of what happened but this log")
+			break
+		}
+	}
+
+	h, err := newHouse(t.ctx, &l.config, log)
+	if err != nil {
+		return err
+	}
+	err = h.serve(t.ctx, l.Listen, l.Admin.Listen)
+	return errors.Join(err, h.close())
+}
+
+// serve listens on the addresses of the public and the private side until ctx ends, then stops in good order.
+func (h *house) serve(ctx context.Context, public, private string) error {
+	publicListener, err := listen("listen", public)
+	if err != nil {
+		return err
+	}
+	privateListener, err := listen("admin.listen", private)
+	if err != nil {
+		return errors.Join(err, publicListener.Close())
+	}
+	origin := h.config.PublicOrigin
+	if origin == "" {
+		origin = "http://" + publicListener.Addr().String()
+	}
+	handler, err := h.public(origin)
+	if err != nil {
+		return errors.Join(err, publicListener.Close(), privateListener.Close())
+	}
+	h.log.Info("serving", "public", publicListener.Addr().String(), "admin", privateListener.Addr().String(), "origin", origin)
+	return h.run(ctx, map[net.Listener]http.Handler{publicListener: handler, privateListener: h.private()})
+}
+
+// run serves the handlers until ctx ends or a listener fails. Then no connection is accepted any more, requests in
+// flight are answered, and what they left to the background is done, all within grace (T43).
+func (h *house) run(ctx context.Context, sides map[net.Listener]http.Handler) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	swept := make(chan struct{})
+	go func() {
+		defer close(swept)
+		sweep(ctx, h.codes, h.log)
+	}()
+	var servers []*http.Server
+	broken := make(chan error, len(sides))
+	for listener, handler := range sides {
+		server := web.Server(handler, h.log)
+		servers = append(servers, server)
+		go func() {
+			if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+				broken <- fmt.Errorf("serving on %s: %w", listener.Addr(), err)
+			}
+		}()
+	}
+
+	var failed []error
+	select {
+	case <-ctx.Done():
+	case err := <-broken:
+		failed = append(failed, err)
+		cancel()
+	}
+	h.log.Info("stopping", "grace", grace.String())
+	// The context that ended must not end what is still to be done.
+	stopping, done := context.WithTimeout(context.WithoutCancel(ctx), grace)
+	defer done()
+	unfinished := make(chan error, len(servers))
+	for _, server := range servers {
+		go func() {
+			err := server.Shutdown(stopping)
+			if err != nil {
+				err = errors.Join(errors.New("not all requests were answered within the grace"), server.Close())
+			}
+			unfinished <- err
+		}()
+	}
+	for range servers {
+		failed = append(failed, <-unfinished)
+	}
+	if err := h.service.Drain(stopping); err != nil {
+		failed = append(failed, errors.New("not all messages were delivered within the grace"))
+	}
+	<-swept
+	err := errors.Join(failed...)
+	if err == nil {
+		h.log.Info("stopped")
+	}
+	return err
+}
+
+// sweep removes expired rows every now and then until ctx ends.
+func sweep(ctx context.Context, codes *codestore.Store, log *slog.Logger) {
+	ticker := time.NewTicker(sweepInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			if _, err := codes.Sweep(ctx); err != nil && ctx.Err() == nil {
+				log.Warn("expired codes could not be removed; nothing but space depends on it", "cause", err)
+			}
+		}
+	}
+}
+
+// listen listens on an address, and says what to do if it can't.
+func listen(key, address string) (net.Listener, error) {
+	l, err := net.Listen("tcp", address)
+	switch {
+	case err == nil:
+		return l, nil
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("%s: %s is in use by another program; end that one, or choose another port", key, address)
+	case errors.Is(err, os.ErrPermission):
+		return nil, fmt.Errorf("%s: this user may not listen on %s; choose a port from 1024 on", key, address)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return nil, fmt.Errorf("%s: %s is no address of this machine; choose one of its own", key, address)
+	}
+	return nil, fmt.Errorf("%s: %w", key, err)
+}
