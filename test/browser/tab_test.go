@@ -319,6 +319,9 @@ func (b *tab) check(name string) {
 	if n := eval[int](b, `document.querySelectorAll('.primary').length`); n != 1 {
 		b.Errorf("%s: %d primary buttons", name, n)
 	}
+	// axe needs timers, which sleep where scripts are off. The document has been loaded without its module by now.
+	call(b, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: false})
+	defer call(b, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: b.look.noScript})
 	eval[any](b, b.axe+";0")
 	found := eval[[]struct {
 		ID, Help string
