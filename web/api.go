@@ -40,7 +40,7 @@ func (s *server) send(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	if r.form {
-		return s.withForm(body, w, r, s.formSend)
+		return s.withForm(w, r, body, s.formSend)
 	}
 	if len(body) == 0 {
 		return errSendEmpty
@@ -70,7 +70,7 @@ func (s *server) reset(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	if r.form {
-		return s.withForm(body, w, r, s.formReset)
+		return s.withForm(w, r, body, s.formReset)
 	}
 	if len(body) == 0 {
 		return errResetEmpty
@@ -148,7 +148,7 @@ func (r *request) html() bool {
 
 // withForm parses the body of a form post and hands it to the page. A field that stands twice is refused, since two
 // readers might take different ones.
-func (s *server) withForm(body []byte, w http.ResponseWriter, r *request,
+func (s *server) withForm(w http.ResponseWriter, r *request, body []byte,
 	handle func(http.ResponseWriter, *request, url.Values) error) error {
 	form, err := url.ParseQuery(string(body))
 	if err != nil {
