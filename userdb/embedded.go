@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"strconv"
 	"strings"
 	"time"
 
@@ -142,12 +143,13 @@ func (e *Embedded) Add(ctx context.Context, u NewUser) (id string, err error) {
 		return "", err
 	}
 	err = e.dialect.transact(ctx, e.write, func(tx querier) error {
-		insert, err := e.inserter(ctx, tx, u.Duplicate)
+		insert, err := e.insertion(ctx, tx, u.Duplicate)
 		if err != nil {
 			return err
 		}
 		defer insert.close()
-		id, err = insert.row(ctx, e.layout.spell(u.Number), hash)
+		row, err := insert.row(ctx, e.layout.spell(u.Number), hash)
+		id = strconv.FormatInt(row, 10)
 		return err
 	})
 	if err != nil {
@@ -156,36 +158,43 @@ func (e *Embedded) Add(ctx context.Context, u NewUser) (id string, err error) {
 	return id, nil
 }
 
-// inserter adds rows in a transaction.
-type inserter struct {
+// insertion adds rows in a transaction.
+type insertion struct {
 	statement *sql.Stmt
-	guarded   bool
+	guarded   bool // by the statement's own look at the table
 }
 
-func (e *Embedded) inserter(ctx context.Context, tx querier, duplicates bool) (inserter, error) {
+func (e *Embedded) insertion(ctx context.Context, tx querier, duplicates bool) (insertion, error) {
 	q, param := e.dialect.quote, e.dialect.param
 	table := q(e.layout.table)
 	text := "INSERT INTO " + table + " (mobile, password) SELECT " + param(1) + ", " + param(2)
 	if !duplicates {
 		text += " WHERE NOT EXISTS (SELECT 1 FROM " + table + " WHERE mobile = " + param(3) + ")"
 	}
-	statement, err := tx.PrepareContext(ctx, text+" RETURNING id")
-	return inserter{statement: statement, guarded: !duplicates}, err
+	statement, err := tx.PrepareContext(ctx, text)
+	return insertion{statement: statement, guarded: !duplicates}, err
 }
 
-func (i inserter) row(ctx context.Context, mobile, hash string) (id string, err error) {
+// row adds one and returns its id, or ErrDuplicate.
+func (i insertion) row(ctx context.Context, mobile, hash string) (id int64, err error) {
 	args := []any{mobile, hash}
 	if i.guarded {
 		args = append(args, mobile)
 	}
-	err = i.statement.QueryRowContext(ctx, args...).Scan(&id)
-	if errors.Is(err, sql.ErrNoRows) {
-		err = ErrDuplicate
+	result, err := i.statement.ExecContext(ctx, args...)
+	if err != nil {
+		return 0, err
 	}
-	return id, err
+	switch rows, err := result.RowsAffected(); {
+	case err != nil:
+		return 0, err
+	case rows == 0:
+		return 0, ErrDuplicate
+	}
+	return result.LastInsertId()
 }
 
-func (i inserter) close() { _ = i.statement.Close() } // nothing is lost with a statement that fails to close
+func (i insertion) close() { _ = i.statement.Close() } // nothing is lost with a statement that fails to close
 
 // User is a row of the embedded table, as an operator sees it.
 type User struct {

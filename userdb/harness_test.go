@@ -5,7 +5,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	_ "modernc.org/sqlite"
 
@@ -168,5 +167,3 @@ func strangersTable(t *testing.T, o userdb.Options) *userdb.Table {
 	}
 	return table
 }
-
-var past = time.Date(2001, 2, 3, 4, 5, 6, 0, time.UTC)

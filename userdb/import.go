@@ -75,14 +75,14 @@ type importRow struct {
 // SkipBad the good ones. Imported.Bad names every bad line either way. One transaction adds the rows.
 //
 // A first line with the cells "mobile" and "password" (of any case) names the columns, and others beside them are
-// passed over; without one, every line is MOBILE,PASSWORD. A byte order mark, CRLF and empty lines are fine; a quoted
-// cell can't go over several lines. A number that stands in the file twice, or in the table, makes a bad line of the
+// passed over; without one, every line is MOBILE,PASSWORD. A cell with commas, as hashes of argon2id have them, stands
+// in quotes and can't go over several lines. A byte order mark, CRLF and empty lines are fine. A number that stands in the file twice, or in the table, makes a bad line of the
 // later one.
 //
 // The rows are held in memory, about 300 bytes each: 30 MB for 100,000. Passwords are hashed on all cores but one
 // before the transaction begins; that takes about 30 ms each.
 func (e *Embedded) Import(ctx context.Context, file io.Reader, how Import) (Imported, error) {
-	r := importer{table: e, how: how, first: make(map[string]int)}
+	r := importer{table: e, how: how, first: make(map[string]int), quoted: bufio.NewReaderSize(nil, maxLine)}
 	if err := r.read(ctx, file); err != nil {
 		return r.result(), fmt.Errorf("reading the file: %w", err)
 	}
@@ -116,6 +116,8 @@ type importer struct {
 	bad   []BadLine
 	first map[string]int // by number as stored: the line that has it
 	added int
+
+	quoted *bufio.Reader // a line with quotes
 }
 
 func (r *importer) result() Imported {
@@ -136,7 +138,7 @@ func (r *importer) progress(stage Stage, done int, end bool) {
 // read fills good and bad. It fails only if reading does.
 func (r *importer) read(ctx context.Context, file io.Reader) error {
 	lines := bufio.NewReaderSize(file, maxLine)
-	columns := columns{mobile: 0, password: 1, exactly: 2}
+	columns := columns{mobile: 0, password: 1, cells: 2}
 	for number := 1; ; number++ {
 		line, long, err := readLine(lines)
 		if errors.Is(err, io.EOF) {
@@ -152,7 +154,7 @@ func (r *importer) read(ctx context.Context, file io.Reader) error {
 		if len(line) == 0 {
 			continue
 		}
-		cells, err := split(line, long)
+		cells, err := r.split(line, long)
 		if number == 1 && err == nil {
 			if named, ok := header(cells); ok {
 				columns = named
@@ -188,7 +190,7 @@ func (r *importer) read(ctx context.Context, file io.Reader) error {
 // columns says where a line has what.
 type columns struct {
 	mobile, password int
-	exactly          int // how many cells a line has; 0: any number
+	cells            int // how many a line has: with any other number, a cell is cut at a comma of its own
 }
 
 // header reads the first line as names of columns; ok is false if it is not.
@@ -196,7 +198,7 @@ func header(cells []string) (columns, bool) {
 	find := func(name string) int {
 		return slices.IndexFunc(cells, func(cell string) bool { return strings.EqualFold(strings.TrimSpace(cell), name) })
 	}
-	c := columns{mobile: find("mobile"), password: find("password")}
+	c := columns{mobile: find("mobile"), password: find("password"), cells: len(cells)}
 	return c, c.mobile >= 0 && c.password >= 0
 }
 
@@ -217,7 +219,7 @@ func readLine(r *bufio.Reader) (line []byte, long bool, err error) {
 
 // split is the cells of one line. The reason why a line is not CSV is told in our own words, for that of the reader
 // may quote the line.
-func split(line []byte, long bool) ([]string, error) {
+func (r *importer) split(line []byte, long bool) ([]string, error) {
 	switch {
 	case long:
 		return nil, fmt.Errorf("longer than %d bytes", maxLine)
@@ -226,7 +228,8 @@ func split(line []byte, long bool) ([]string, error) {
 	case bytes.IndexByte(line, '"') < 0:
 		return strings.Split(string(line), ","), nil
 	}
-	reader := csv.NewReader(bytes.NewReader(line))
+	r.quoted.Reset(bytes.NewReader(line))
+	reader := csv.NewReader(r.quoted) // which takes the buffer as its own instead of making one for every line
 	reader.FieldsPerRecord = -1
 	cells, err := reader.Read()
 	if err != nil {
@@ -237,11 +240,8 @@ func split(line []byte, long bool) ([]string, error) {
 
 // check is a line as a user.
 func (r *importer) check(c columns, cells []string) (importRow, error) {
-	if c.exactly > 0 && len(cells) != c.exactly {
-		return importRow{}, fmt.Errorf("%d cells instead of mobile and password", len(cells))
-	}
-	if len(cells) <= max(c.mobile, c.password) {
-		return importRow{}, errors.New("fewer cells than the first line names")
+	if len(cells) != c.cells {
+		return importRow{}, fmt.Errorf("%d cells instead of %d: a cell with commas stands in quotes", len(cells), c.cells)
 	}
 	n, err := r.how.Plan(cells[c.mobile])
 	if err != nil {
@@ -330,7 +330,7 @@ func (r *importer) hash(ctx context.Context) error {
 func (r *importer) store(ctx context.Context) error {
 	added := 0
 	err := r.table.dialect.transact(ctx, r.table.write, func(tx querier) error {
-		insert, err := r.table.inserter(ctx, tx, false)
+		insert, err := r.table.insertion(ctx, tx, false)
 		if err != nil {
 			return err
 		}

@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 
 	"rekey"
 	"rekey/passhash"
@@ -43,6 +44,7 @@ type Table struct {
 	floor passhash.Recipe // nil: the least of each format
 
 	find, update, probe string
+	finding             atomic.Pointer[sql.Stmt] // find, once prepared: it is what most requests are
 }
 
 var _ rekey.Directory = (*Table)(nil)
@@ -113,7 +115,11 @@ func (t *Table) Find(ctx context.Context, n rekey.Number) ([]rekey.Account, erro
 		return nil, nil
 	}
 	spelling := t.layout.spell(n)
-	rows, err := t.read.QueryContext(ctx, t.find, append([]any{spelling}, t.layout.activeValues()...)...)
+	statement, err := t.findStatement(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("finding an account: %w", err)
+	}
+	rows, err := statement.QueryContext(ctx, append([]any{spelling}, t.layout.activeValues()...)...)
 	if err != nil {
 		return nil, fmt.Errorf("finding an account: %w", err)
 	}
@@ -141,6 +147,22 @@ func (t *Table) Find(ctx context.Context, n rekey.Number) ([]rekey.Account, erro
 		return nil, fmt.Errorf("finding an account: %w", err)
 	}
 	return accounts, nil
+}
+
+// findStatement prepares find at the first use; the statement lives as long as the handle. Nobody waits for another's
+// preparation, whose context may be longer than his own.
+func (t *Table) findStatement(ctx context.Context) (*sql.Stmt, error) {
+	if statement := t.finding.Load(); statement != nil {
+		return statement, nil
+	}
+	statement, err := t.read.PrepareContext(ctx, t.find)
+	if err != nil {
+		return nil, err
+	}
+	if !t.finding.CompareAndSwap(nil, statement) {
+		_ = statement.Close() // another was first; nothing is lost with this one
+	}
+	return t.finding.Load(), nil
 }
 
 // SetPassword implements rekey.Directory. The hash is made before the transaction begins, in the format of a.Hash; the

@@ -1,0 +1,250 @@
+package userdb_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"rekey"
+	"rekey/passhash"
+	"rekey/userdb"
+	"rekey/userdb/userdbtest"
+)
+
+func TestSettingsTellEveryFault(t *testing.T) {
+	t.Parallel()
+	bad := userdb.Settings{
+		Table: "users\x00", ID: strings.Repeat("x", 65), Mobile: "mob\nile", Password: "\xff", Active: "a,,b",
+		MobileFormat: "local", Hash: "rot13", HashFloor: "argon2id$m=1", HashMemory: -1,
+	}
+	if got, want := keys(t, bad.Validate()), "table id mobile password active mobile_format hash_memory hash hash_floor"; got != want {
+		t.Errorf("faults in %s, want %s", got, want)
+	}
+	for setting, s := range map[string]userdb.Settings{
+		"preset": {Preset: "myspace"},
+		"table":  {Table: "schema."},
+		"active": {Active: "=1"},
+		"hash":   {Hash: "argon2id$m=4194304,t=1,p=1"},
+	} {
+		if got := keys(t, s.Validate()); got != setting {
+			t.Errorf("faults in %q, want %s", got, setting)
+		}
+	}
+	for _, s := range []userdb.Settings{
+		{}, {Preset: "rekey", MobileFormat: "e164", Hash: "auto"}, {Table: "main.users", Active: "status=0, del_flag=0"},
+		{Hash: "pbkdf2_sha256$700000", HashFloor: "argon2id"},
+	} {
+		if err := s.Validate(); err != nil {
+			t.Errorf("%+v: %v", s, err)
+		}
+	}
+	// A hash that would never find the memory is a fault at the start, not at the first reset.
+	if _, err := userdb.New(options(t, userdb.Settings{HashMemory: 1 << 20})); keys(t, err) != "hash" {
+		t.Errorf("too little memory: %v", err)
+	}
+	o := options(t, userdb.Settings{Preset: "custom", Table: "a.b", ID: "id", Active: "x"})
+	if _, err := userdb.NewEmbedded(o); keys(t, err) != "preset table id active" {
+		t.Errorf("the embedded table: %v", err)
+	}
+}
+
+// keys are the settings that a joined error finds fault with.
+func keys(t *testing.T, err error) string {
+	t.Helper()
+	var all []string
+	each := []error{err}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		each = joined.Unwrap()
+	}
+	for _, err := range each {
+		if fault, ok := errors.AsType[*userdb.SettingError](err); ok {
+			all = append(all, fault.Key)
+		} else if err != nil {
+			t.Errorf("not a fault of a setting: %v", err)
+		}
+	}
+	return strings.Join(all, " ")
+}
+
+func TestMigrateMaySafelyRunAgainAndAtOnce(t *testing.T) {
+	t.Parallel()
+	o := options(t, userdb.Settings{Hash: userdbtest.Cheap, HashFloor: userdbtest.Cheap})
+	e, err := userdb.NewEmbedded(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			if err := e.Migrate(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	add(t, e, "13800000001")
+	if err := e.Migrate(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := e.Ping(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if len(list(t, e)) != 1 {
+		t.Error("migrating again lost a user")
+	}
+	// Two embedded tables may live in one file.
+	o.Settings.Table = "customers"
+	add(t, embedded(t, o), "13800000001")
+	if len(list(t, e)) != 1 {
+		t.Error("a second table is not a table of its own")
+	}
+}
+
+func TestMigrateRefusesAStrangersTableAndALaterVersion(t *testing.T) {
+	t.Parallel()
+	o := options(t, userdb.Settings{})
+	exec(t, o.Write, "CREATE TABLE users (uid INTEGER PRIMARY KEY, mobile TEXT)")
+	e, err := userdb.NewEmbedded(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Migrate(t.Context()); err == nil || !strings.Contains(err.Error(), "users.preset") {
+		t.Errorf("a stranger's table: %v", err)
+	}
+	if _, err := o.Read.Exec("SELECT * FROM rekey_users_schema"); err == nil {
+		t.Error("a stranger's database was written to")
+	}
+
+	o = options(t, userdb.Settings{})
+	e = embedded(t, o)
+	exec(t, o.Write, "UPDATE rekey_users_schema SET version = 99")
+	if err := e.Migrate(t.Context()); err == nil || !strings.Contains(err.Error(), "version 99") {
+		t.Errorf("a later version: %v", err)
+	}
+}
+
+func TestAddAndList(t *testing.T) {
+	t.Parallel()
+	e := embedded(t, options(t, userdb.Settings{}))
+	n := userdbtest.Number(t, "13800000001")
+	id, err := e.Add(t.Context(), userdb.NewUser{Number: n, Password: "Abc123"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := account(t, e, "13800000001"); a.ID != id || !has(t, e, "13800000001", "Abc123") || has(t, e, "13800000001", "Abc124") {
+		t.Error("the user who was added is not the one found")
+	}
+	if _, err := e.Add(t.Context(), userdb.NewUser{Number: n, Password: "Abc123"}); !errors.Is(err, userdb.ErrDuplicate) {
+		t.Errorf("a second time: %v, want ErrDuplicate", err)
+	}
+	if _, err := e.Add(t.Context(), userdb.NewUser{Number: n, Password: "Abc123", Duplicate: true}); err != nil {
+		t.Errorf("a second time on purpose: %v", err)
+	}
+	if _, err := e.Add(t.Context(), userdb.NewUser{Password: "Abc123"}); !errors.Is(err, rekey.ErrNumberForm) {
+		t.Errorf("without a number: %v", err)
+	}
+	users := list(t, e)
+	if len(users) != 2 {
+		t.Fatalf("%d users, want 2", len(users))
+	}
+	u := users[0]
+	if u.ID != id || u.Mobile != "13800000001" || !u.Active || u.Hash != "argon2id$m=19456,t=2,p=1" ||
+		time.Since(u.Created).Abs() > time.Hour || !u.Changed.Equal(u.Created) {
+		t.Errorf("listed as %+v", u)
+	}
+	for range e.List(t.Context()) {
+		break // leaves the connection behind it free
+	}
+	if e164 := embedded(t, options(t, userdb.Settings{MobileFormat: "e164", Hash: userdbtest.Cheap, HashFloor: userdbtest.Cheap})); true {
+		add(t, e164, "13800000001")
+		if got := list(t, e164)[0].Mobile; got != "+8613800000001" {
+			t.Errorf("in E.164: %s", got)
+		}
+	}
+}
+
+func TestAddOfManyAtOnceAddsOne(t *testing.T) {
+	t.Parallel()
+	e := embedded(t, options(t, userdb.Settings{Hash: userdbtest.Cheap, HashFloor: userdbtest.Cheap}))
+	var all sync.WaitGroup
+	for range 50 {
+		all.Go(func() {
+			_, err := e.Add(t.Context(), userdb.NewUser{Number: userdbtest.Number(t, "13800000001"), Password: "Abc123"})
+			if err != nil && !errors.Is(err, userdb.ErrDuplicate) && !errors.Is(err, rekey.ErrBusy) {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if users := list(t, e); len(users) != 1 {
+		t.Errorf("%d users", len(users))
+	}
+}
+
+func TestT36_TheLogTellsWhichRowIsBeyondRecoveryAndNoSecret(t *testing.T) {
+	t.Parallel()
+	o := options(t, userdb.Settings{})
+	var log bytes.Buffer
+	o.Log = slog.New(slog.NewTextHandler(&log, nil))
+	e := embedded(t, o)
+	exec(t, o.Write, "INSERT INTO users (id, mobile, password) VALUES (42, '13800000001', 'md5$canary'), (43, '13800000001', '!canary')")
+	if accounts, err := e.Find(t.Context(), userdbtest.Number(t, "13800000001")); err != nil || len(accounts) != 0 {
+		t.Fatalf("%d accounts, %v", len(accounts), err)
+	}
+	said := log.String()
+	if !strings.Contains(said, "user=42") || !strings.Contains(said, passhash.ErrUnknown.Error()) {
+		t.Errorf("the log does not tell: %s", said)
+	}
+	if strings.Contains(said, "canary") || strings.Contains(said, "13800000001") || strings.Contains(said, "43") {
+		t.Errorf("the log tells too much: %s", said)
+	}
+}
+
+func BenchmarkFind(b *testing.B) {
+	o := options(b, userdb.Settings{})
+	e := embedded(b, o)
+	fill(b, e, 100_000)
+	numbers := make([]rekey.Number, 1000)
+	for i := range numbers {
+		n, err := rekey.ChinaMobile(fmt.Sprintf("138%08d", i*97))
+		if err != nil {
+			b.Fatal(err)
+		}
+		numbers[i] = n
+	}
+	b.ReportAllocs()
+	b.ResetTimer()
+	b.RunParallel(func(pb *testing.PB) {
+		for i := 0; pb.Next(); i++ {
+			accounts, err := e.Find(b.Context(), numbers[i%len(numbers)])
+			if err != nil || len(accounts) != 1 {
+				b.Errorf("%d accounts, %v", len(accounts), err)
+				return
+			}
+		}
+	})
+}
+
+func BenchmarkImportHashed(b *testing.B) {
+	for b.Loop() {
+		fill(b, embedded(b, options(b, userdb.Settings{})), 100_000)
+	}
+}
+
+// fill imports users from 13800000000 on.
+func fill(b testing.TB, e *userdb.Embedded, users int) {
+	b.Helper()
+	var file bytes.Buffer
+	for i := range users {
+		fmt.Fprintf(&file, "138%08d,\"$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRz%04d$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc\"\n", i, i%10_000)
+	}
+	done, err := e.Import(b.Context(), &file, userdb.Import{Plan: rekey.ChinaMobile, Hashed: true})
+	if err != nil || done.Added != users {
+		b.Fatalf("%d added, %v, %v", done.Added, err, done.Bad[:min(3, len(done.Bad))])
+	}
+}
