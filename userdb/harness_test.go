@@ -2,6 +2,7 @@ package userdb_test
 
 import (
 	"database/sql"
+	"net/url"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -30,7 +31,7 @@ func writer(t testing.TB, file, pragmas string) *sql.DB {
 
 func connect(t testing.TB, file, pragmas string) *sql.DB {
 	t.Helper()
-	db, err := sql.Open("sqlite", "file:"+file+pragmas)
+	db, err := sql.Open("sqlite", address(file)+pragmas)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,6 +42,9 @@ func connect(t testing.TB, file, pragmas string) *sql.DB {
 	})
 	return db
 }
+
+// address is a file as a URI: names of tests have "#" in them, where a URI's path would end.
+func address(file string) string { return "file:" + (&url.URL{Path: file}).EscapedPath() }
 
 func newFile(t testing.TB) string { return filepath.Join(t.TempDir(), "users.db") }
 

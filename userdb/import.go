@@ -151,7 +151,7 @@ func (r *importer) read(ctx context.Context, file io.Reader) error {
 		if number == 1 {
 			line = bytes.TrimPrefix(line, []byte("\ufeff"))
 		}
-		if len(line) == 0 {
+		if len(line) == 0 && !long {
 			continue
 		}
 		cells, err := r.split(line, long)

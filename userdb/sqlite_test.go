@@ -102,7 +102,7 @@ func (c spiedConn) QueryContext(ctx context.Context, query string, args []driver
 func spied(t *testing.T) (*userdb.Embedded, userdb.Options, *spy, rekey.Account) {
 	t.Helper()
 	file := newFile(t)
-	s := &spy{dsn: "file:" + file + pragmas}
+	s := &spy{dsn: address(file) + pragmas}
 	write := sql.OpenDB(s)
 	write.SetMaxOpenConns(1)
 	t.Cleanup(func() {
