@@ -53,6 +53,10 @@ func level(e rekey.Event) slog.Level {
 		if e.Err != nil || e.Kind == rekey.EventWarning {
 			return slog.LevelWarn
 		}
+	case rekey.EventDeliver:
+		if e.Err != nil {
+			return slog.LevelWarn
+		}
 	}
 	switch e.Outcome {
 	case rekey.Internal.String(), rekey.UsersDown.String(), rekey.StoreDown.String(), rekey.NotDelivered.String():
