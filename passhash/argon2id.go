@@ -143,7 +143,9 @@ func (r argon2idRecipe) String() string {
 // Format shows the recipe, of a hash too, whatever the verb (T36).
 func (r argon2idRecipe) Format(f fmt.State, _ rune) { io.WriteString(f, r.String()) }
 
-func (r argon2idRecipe) Cost() Cost { return Cost{Memory: int64(r.memory) << 10} }
+func (r argon2idRecipe) Cost() Cost {
+	return Cost{Memory: int64(r.memory) << 10, Cores: int(r.lanes)}
+}
 
 func (r argon2idRecipe) AtLeast(floor Recipe) Recipe {
 	f, ok := floor.(argon2idRecipe)

@@ -51,9 +51,10 @@ type Recipe interface {
 	Make(password string) (string, error)
 }
 
-// Cost tells what one hash takes while it is computed, beside one core.
+// Cost tells what one hash takes while it is computed.
 type Cost struct {
-	Memory int64 // bytes; 0: none to speak of, the hash is bound by the core alone
+	Memory int64 // bytes; 0: none to speak of, the hash is bound by the cores alone
+	Cores  int   // that it keeps busy, if there are as many
 }
 
 // format is how one family of hashes is recognised.

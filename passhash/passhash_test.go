@@ -27,7 +27,7 @@ var vectors = []struct{ password, stored, recipe string }{
 	{"lètmein", "pbkdf2_sha256$260000$seasalt$YlZ2Vggtqdc61YjArZuoApoBh9JNGYoDRBUGu6tcJQo=", "pbkdf2_sha256$260000"},
 	{"letmein7", "pbkdf2_sha256$1$abcdefghijkl$nUQpPi5BlJCg8gAuBnkhiOl9TStDv8xLzwh44RXE7iY=", "pbkdf2_sha256$1"},
 	{"密码🔑", "pbkdf2_sha256$1000$ sel é$TaWpSNR/RpoI9wABTQlu0xifg4RmpnTubfNRDm88awE=", "pbkdf2_sha256$1000"},
-	{"", "pbkdf2_sha256$870000$AbCdEfGhIjKlMnOpQrStUv$Ykswa6WJnEF1h4UUAbzWJlBiW7IDUgiEbceH28yjfwc=", "pbkdf2_sha256$870000"},
+	{"", "pbkdf2_sha256$29000$AbCdEfGhIjKlMnOpQrStUv$RkCyQVz4TvKxu+anIWUVkUb+kLtgjAIA/MOLvIhyj7g=", "pbkdf2_sha256$29000"},
 }
 
 func TestVerifyTakesTheRightPasswordOnly(t *testing.T) {
@@ -232,11 +232,15 @@ func TestRecipesThatAreNot(t *testing.T) {
 	}
 }
 
-func TestCostTellsMemory(t *testing.T) {
+func TestCostTellsMemoryAndCores(t *testing.T) {
 	t.Parallel()
-	for setting, want := range map[string]int64{"argon2id": 19 << 20, "pbkdf2_sha256": 0} {
-		if got := recipe(t, setting).Cost().Memory; got != want {
-			t.Errorf("%s: %d bytes, want %d", setting, got, want)
+	for setting, want := range map[string]passhash.Cost{
+		"argon2id":                  {Memory: 19 << 20, Cores: 1},
+		"argon2id$m=102400,t=2,p=8": {Memory: 100 << 20, Cores: 8},
+		"pbkdf2_sha256":             {Cores: 1},
+	} {
+		if got := recipe(t, setting).Cost(); got != want {
+			t.Errorf("%s: %+v, want %+v", setting, got, want)
 		}
 	}
 }

@@ -98,7 +98,7 @@ func (r pbkdf2Recipe) String() string { return "pbkdf2_sha256$" + strconv.Itoa(i
 // Format shows the recipe, of a hash too, whatever the verb (T36).
 func (r pbkdf2Recipe) Format(f fmt.State, _ rune) { io.WriteString(f, r.String()) }
 
-func (r pbkdf2Recipe) Cost() Cost { return Cost{} }
+func (r pbkdf2Recipe) Cost() Cost { return Cost{Cores: 1} }
 
 func (r pbkdf2Recipe) AtLeast(floor Recipe) Recipe {
 	if f, ok := floor.(pbkdf2Recipe); ok {

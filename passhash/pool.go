@@ -20,8 +20,8 @@ const DefaultMemory = 256 << 20
 var ErrBusy = errors.New("no place in the password hashing pool")
 
 // Pool bounds the hashing that goes on at once, so that a flood of it leaves cores and memory for the rest of the
-// program (T21). Every hash takes one place, of which there are as many as cores less one; one that is hard on memory
-// takes that from a budget besides. Places are given in the order of asking. A Pool is safe for concurrent use.
+// program (T21). Every hash takes a place for each core that it keeps busy, and there are as many as cores less one; one
+// that is hard on memory takes that from a budget besides. Places are given in the order of asking. A Pool is safe for concurrent use.
 type Pool struct {
 	places *semaphore.Weighted
 	memory *semaphore.Weighted
@@ -43,7 +43,7 @@ func NewPool(memory int64) *Pool {
 	}
 }
 
-// Places is how many hashes can be at work at once.
+// Places is how many hashes can be at work at once, if each keeps one core busy.
 func (p *Pool) Places() int { return p.cores }
 
 // Fits fails if a hash of this recipe would never get a place.
@@ -75,7 +75,7 @@ func (p *Pool) Make(ctx context.Context, r Recipe, password string) (string, err
 	return r.Make(password)
 }
 
-// enter waits for memory first and for a place second: a place is a core, which nobody should hold while waiting.
+// enter waits for memory first and for places second: a place is a core, which nobody should hold while waiting.
 func (p *Pool) enter(ctx context.Context, r Recipe) (leave func(), err error) {
 	if err := p.Fits(r); err != nil {
 		return nil, err
@@ -89,12 +89,13 @@ func (p *Pool) enter(ctx context.Context, r Recipe) (leave func(), err error) {
 		}
 		release = func() { p.memory.Release(memory) }
 	}
-	if p.places.Acquire(waiting, 1) != nil {
+	places := int64(min(max(1, r.Cost().Cores), p.cores))
+	if p.places.Acquire(waiting, places) != nil {
 		release()
 		return nil, context.Cause(waiting)
 	}
 	return func() {
-		p.places.Release(1)
+		p.places.Release(places)
 		release()
 	}, nil
 }

@@ -17,11 +17,12 @@ import (
 type job struct {
 	passhash.Recipe
 	memory  int64
+	cores   int
 	running *atomic.Int64
 	release chan struct{}
 }
 
-func (j job) Cost() passhash.Cost { return passhash.Cost{Memory: j.memory} }
+func (j job) Cost() passhash.Cost { return passhash.Cost{Memory: j.memory, Cores: j.cores} }
 func (j job) String() string      { return "job" }
 func (j job) Make(string) (string, error) {
 	j.running.Add(1)
@@ -95,6 +96,29 @@ func TestT21_ThePoolKeepsToItsMemory(t *testing.T) {
 		}
 		close(release)
 		all.Wait()
+	})
+}
+
+func TestT21_AHashOnSeveralCoresTakesAsManyPlaces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(9)) // eight places
+		pool := passhash.NewPool(0)
+		var running atomic.Int64
+		release := make(chan struct{})
+		var all sync.WaitGroup
+		for range 8 {
+			all.Go(func() { _, _ = pool.Make(t.Context(), job{cores: 4, running: &running, release: release}, "x") })
+		}
+		synctest.Wait()
+		if got := running.Load(); got != 2 {
+			t.Errorf("%d jobs of 4 cores are at work in 8 places", got)
+		}
+		close(release)
+		all.Wait()
+		// One that would like more cores than there are takes them all.
+		if _, err := pool.Make(t.Context(), job{cores: 32, running: &running, release: release}, "x"); err != nil {
+			t.Error(err)
+		}
 	})
 }
 
