@@ -160,10 +160,15 @@ func TestAddAndList(t *testing.T) {
 	for range e.List(t.Context()) {
 		break // leaves the connection behind it free
 	}
-	if e164 := embedded(t, options(t, userdb.Settings{MobileFormat: "e164", Hash: userdbtest.Cheap, HashFloor: userdbtest.Cheap})); true {
-		add(t, e164, "13800000001")
-		if got := list(t, e164)[0].Mobile; got != "+8613800000001" {
-			t.Errorf("in E.164: %s", got)
+}
+
+func TestAddSpellsTheNumberAsTheColumnDoes(t *testing.T) {
+	t.Parallel()
+	for format, want := range map[string]string{"": "13800000001", "national": "13800000001", "e164": "+8613800000001"} {
+		e := embedded(t, options(t, userdb.Settings{MobileFormat: format, Hash: userdbtest.Cheap, HashFloor: userdbtest.Cheap}))
+		add(t, e, "13800000001")
+		if got := list(t, e)[0].Mobile; got != want {
+			t.Errorf("%q: stored as %s, want %s", format, got, want)
 		}
 	}
 }

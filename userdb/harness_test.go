@@ -138,8 +138,8 @@ func TestConformanceOfTheEmbeddedTable(t *testing.T) {
 	})
 }
 
-// A table made by somebody else in SQLite: numbers that itself are compared without regard to case and trailing spaces,
-// as lax collations of other databases do.
+// A table made by somebody else, whose columns compare without regard to case or trailing spaces, as the lax collations
+// of other databases do.
 func TestConformanceOfAStrangersTable(t *testing.T) {
 	t.Parallel()
 	userdbtest.Run(t, func(t *testing.T, s userdb.Settings) userdbtest.Table {

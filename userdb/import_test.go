@@ -15,7 +15,7 @@ import (
 	"rekey/userdb/userdbtest"
 )
 
-// A hash of "Abc123" as others store it.
+// Hashes as others store them, which an import does not verify.
 const (
 	argonHash  = "$argon2id$v=19$m=64,t=1,p=1$cXZYbEF6U3F0bEx6aVdBWA$Lz2PZzE6IvI0RZ0e2K9Yq4Yf3nJ6jWmG5Vd3r7Qy0hA"
 	djangoHash = "pbkdf2_sha256$1$abcdefghijkl$nUQpPi5BlJCg8gAuBnkhiOl9TStDv8xLzwh44RXE7iY="

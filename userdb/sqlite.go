@@ -66,7 +66,8 @@ const (
 
 // sqliteTransact takes the write lock at once (BEGIN IMMEDIATE). The connection may be shared with others who run it at
 // synchronous=NORMAL; since that can't change inside a transaction, it is FULL from before the beginning until after
-// the end. A connection whose settings can't be put back, or that may still be in a transaction, is thrown away.
+// the end. A connection whose settings can't be put back is thrown away, and so is one that is still in a transaction,
+// whatever went wrong: SQLite sets synchronous in none.
 func sqliteTransact(ctx context.Context, db *sql.DB, work func(querier) error) (err error) {
 	conn, err := db.Conn(ctx)
 	if err != nil {
@@ -99,9 +100,6 @@ func sqliteTransact(ctx context.Context, db *sql.DB, work func(querier) error) (
 	}
 
 	if err := sqliteBegin(ctx, conn, time.Duration(patience)*time.Millisecond); err != nil {
-		if ctx.Err() != nil { // it may have begun all the same
-			discard(conn)
-		}
 		return err
 	}
 	if err = work(conn); err == nil {
@@ -109,11 +107,8 @@ func sqliteTransact(ctx context.Context, db *sql.DB, work func(querier) error) (
 			return nil
 		}
 	}
-	// After a failed COMMIT the transaction may be over, and with some errors SQLite has rolled back by itself: then
-	// ROLLBACK fails and only a new connection is surely outside of a transaction.
-	if _, rollback := conn.ExecContext(always, "ROLLBACK"); rollback != nil {
-		discard(conn)
-	}
+	// It fails where SQLite has rolled back by itself, or the COMMIT was done and its answer lost: no harm.
+	_, _ = conn.ExecContext(always, "ROLLBACK")
 	return err
 }
 
