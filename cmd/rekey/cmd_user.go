@@ -249,27 +249,30 @@ func (c *userImportCommand) Run(t *terminal) error {
 	})
 }
 
-// progress shows how far an import is, on one line of a terminal for each stage, and finish ends the last line. Where
-// there is no terminal, show is nil.
+// progress shows how far an import is where stderr is a terminal; elsewhere show is nil.
 func (t *terminal) progress() (show func(userdb.Stage, int), finish func()) {
-	file, ok := t.stderr.(*os.File)
-	if !ok || !term.IsTerminal(int(file.Fd())) {
+	if file, ok := t.stderr.(*os.File); !ok || !term.IsTerminal(int(file.Fd())) {
 		return nil, func() {}
 	}
+	return showProgress(t.stderr)
+}
+
+// showProgress writes one line for each stage of an import, over and over; finish ends the last one.
+func showProgress(w io.Writer) (show func(userdb.Stage, int), finish func()) {
 	doing := map[userdb.Stage]string{
 		userdb.StageRead: "lines read", userdb.StageHash: "passwords hashed", userdb.StageStore: "people stored",
 	}
 	var current userdb.Stage
-	show = func(stage userdb.Stage, done int) {
-		if current != "" && stage != current {
-			fmt.Fprintln(t.stderr)
+	finish = func() {
+		if current != "" {
+			fmt.Fprintln(w)
+		}
+	}
+	return func(stage userdb.Stage, done int) {
+		if stage != current {
+			finish()
 		}
 		current = stage
-		fmt.Fprintf(t.stderr, "\r%d %s", done, doing[stage])
-	}
-	return show, func() {
-		if current != "" {
-			fmt.Fprintln(t.stderr)
-		}
-	}
+		fmt.Fprintf(w, "\r%d %s", done, doing[stage])
+	}, finish
 }

@@ -32,7 +32,7 @@ func (l *loaded) check() {
 	if !l.has("users.preset") && !l.has("numbers.plan") {
 		l.addAll(l.userSettings().Validate())
 	}
-	l.checkPage()
+	l.checkPublic()
 	l.checkExposure()
 }
 
@@ -92,25 +92,29 @@ func (l *loaded) checkNumbers() {
 	}
 }
 
-// checkPage asks package web about every setting of the page by itself, so that each fault has its key. The parts that
-// web.New wants besides are empty, since the handler is thrown away.
-func (l *loaded) checkPage() {
+// checkPublic asks package web about the settings that it judges itself, each by itself so that a fault has its key. The
+// handler that web.New makes is thrown away, and so are the empty parts that it wants besides.
+func (l *loaded) checkPublic() {
 	keys, err := rekey.NewKeyring([][]byte{make([]byte, rekey.MinKeyBytes)}, nil)
 	if err != nil {
-		l.object("page", err.Error())
+		l.add(origin{}, "", "the settings of the public side can't be judged: "+err.Error())
 		return
 	}
-	for key, page := range map[string]web.PageOptions{
-		"page.brand":        {Brand: l.Page.Brand},
-		"page.brand_dark":   {BrandDark: l.Page.BrandDark},
-		"page.support":      {Support: l.Page.Support},
-		"page.done_url":     {DoneURL: l.Page.DoneURL},
-		"page.next_origins": {NextOrigins: l.Page.NextOrigins},
+	for key, o := range map[string]web.Options{
+		"base_path":         {BasePath: l.BasePath},
+		"csrf_cookie":       {CSRFCookie: l.CSRFCookie},
+		"csrf_header":       {CSRFHeader: l.CSRFHeader},
+		"page.brand":        {Page: web.PageOptions{Brand: l.Page.Brand}},
+		"page.brand_dark":   {Page: web.PageOptions{BrandDark: l.Page.BrandDark}},
+		"page.support":      {Page: web.PageOptions{Support: l.Page.Support}},
+		"page.done_url":     {Page: web.PageOptions{DoneURL: l.Page.DoneURL}},
+		"page.next_origins": {Page: web.PageOptions{NextOrigins: l.Page.NextOrigins}},
 	} {
 		if l.find(key).origin == (origin{}) {
 			continue
 		}
-		if _, err := web.New(web.Options{Service: new(rekey.Service), Keys: keys, Page: page}); err != nil {
+		o.Service, o.Keys = new(rekey.Service), keys
+		if _, err := web.New(o); err != nil {
 			l.object(key, "can't be used: "+strings.ReplaceAll(err.Error(), "\n", "; "))
 		}
 	}

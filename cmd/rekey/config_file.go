@@ -72,14 +72,23 @@ func (p *probe) UnmarshalTOML(v any) error {
 	return errors.New("tell the line")
 }
 
-// locate is the value of a primitive and the line it stands on.
-func locate(meta toml.MetaData, primitive toml.Primitive) (any, int) {
+// locate is the value of a primitive and the line it stands on. A table that is only there because of what stands in it,
+// as a in [a.b], has no line of its own: the first one in it does.
+func locate(meta toml.MetaData, primitive toml.Primitive) (v any, line int) {
 	var p probe
 	err := meta.PrimitiveDecode(primitive, &p)
 	if e, ok := errors.AsType[toml.ParseError](err); ok {
-		return p.value, e.Position.Line
+		line = e.Position.Line
 	}
-	return p.value, 0
+	var entries map[string]toml.Primitive
+	if _, table := p.value.(map[string]any); table && line == 0 && meta.PrimitiveDecode(primitive, &entries) == nil {
+		for _, entry := range entries {
+			if _, within := locate(meta, entry); line == 0 || within < line {
+				line = within
+			}
+		}
+	}
+	return p.value, line
 }
 
 // tomlKey is a name as it stands in a dotted key, quoted where it must be.

@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"net/url"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -88,6 +87,13 @@ func optional(rule func(string) error) func(string) error {
 
 func nothing(string) error { return nil }
 
+func present(s string) error {
+	if s == "" {
+		return errors.New("must not be empty; remove the setting for its default")
+	}
+	return nil
+}
+
 func filled(l []string) error {
 	if len(l) == 0 {
 		return errors.New("must not be empty")
@@ -132,16 +138,6 @@ func loopback(s string) bool {
 	return host == "localhost" || err == nil && a.Unmap().IsLoopback()
 }
 
-// basePathForm has nothing that a URL would escape (RFC 3986, section 2.3), and no segment that begins with a dot.
-var basePathForm = regexp.MustCompile(`^/([A-Za-z0-9_~-][A-Za-z0-9._~-]*/)*$`)
-
-func basePath(s string) error {
-	if !basePathForm.MatchString(s) {
-		return errForm("a path from slash to slash, of letters, digits and - . _ ~", `"/forget_pwd/"`)
-	}
-	return nil
-}
-
 // webOrigin takes an origin as browsers write it (RFC 6454, section 6.2).
 func webOrigin(s string) error {
 	u, err := url.Parse(s)
@@ -177,27 +173,6 @@ func private(s string) error {
 		return nil
 	}
 	return errors.New("sends codes and passwords in clear over the Internet; write https:// and put TLS in front")
-}
-
-// tokenForm is the part of RFC 9110's token that no cookie or header parser disagrees on.
-var tokenForm = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
-
-func token(s string) error {
-	if !tokenForm.MatchString(s) {
-		return errors.New("must be 1 to 64 letters, digits, - and _")
-	}
-	return nil
-}
-
-// ownCookie objects to the cookies of frameworks and our own: to overwrite a framework's token would break its forms.
-func ownCookie(s string) error {
-	switch {
-	case slices.Contains([]string{"csrftoken", "XSRF-TOKEN", "_csrf", "_csrf_token", "sessionid"}, s):
-		return errors.New("is the name of a framework's own cookie; choose another, such as \"csrf_token\"")
-	case strings.HasPrefix(strings.TrimPrefix(s, "__Host-"), "rekey_"):
-		return errors.New("is kept for another cookie of rekey; choose another, such as \"csrf_token\"")
-	}
-	return nil
 }
 
 func cidr(s string) error {

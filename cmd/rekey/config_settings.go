@@ -28,13 +28,13 @@ func (s *setting) reset() {
 func (c *config) declare() []*setting {
 	return []*setting{
 		{key: "listen", initial: "127.0.0.1:8000", value: text(&c.Listen, hostPort)},
-		{key: "base_path", initial: "/forget_pwd/", value: text(&c.BasePath, basePath)},
+		{key: "base_path", initial: "/forget_pwd/", value: text(&c.BasePath, present)},
 		{key: "public_origin", value: text(&c.PublicOrigin, optional(webOrigin), optional(private))},
 		{key: "keys", value: list(&c.Keys, strongKey), hide: hideAll},
 		{key: "index_key", value: text(&c.IndexKey, optional(strongKey)), hide: hideAll},
 		{key: "origins", value: list(&c.Origins, webOrigin)},
-		{key: "csrf_cookie", initial: "csrf_token", value: text(&c.CSRFCookie, token, ownCookie)},
-		{key: "csrf_header", initial: "X-CSRFToken", value: text(&c.CSRFHeader, token)},
+		{key: "csrf_cookie", initial: "csrf_token", value: text(&c.CSRFCookie, present)},
+		{key: "csrf_header", initial: "X-CSRFToken", value: text(&c.CSRFHeader, present)},
 		{key: "trusted_proxies", value: list(&c.TrustedProxies, cidr)},
 		{key: "languages", initial: "zh-CN,en", value: list(&c.Languages, oneOf("zh-CN", "en"), filled)},
 		{key: "disclosure", initial: "true", value: truth(&c.Disclosure)},

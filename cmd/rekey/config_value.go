@@ -212,7 +212,8 @@ func money(p *int64, rules ...func(int64) error) value {
 	}
 }
 
-// list reads a list of strings; in the environment they stand between commas. each is asked about every element.
+// list reads a list of strings; in the environment they stand between commas, or one a line in a file that a variable
+// names. each is asked about every element.
 func list(p *[]string, each func(string) error, rules ...func([]string) error) value {
 	elements := func(l []string) error {
 		for i, s := range l {
@@ -228,7 +229,7 @@ func list(p *[]string, each func(string) error, rules ...func([]string) error) v
 	return value{
 		text: func(s string) error {
 			*p = nil
-			for part := range strings.SplitSeq(s, ",") {
+			for part := range strings.SplitSeq(strings.ReplaceAll(s, "\n", ","), ",") {
 				if part = strings.TrimSpace(part); part != "" {
 					*p = append(*p, part)
 				}

@@ -23,6 +23,7 @@ type house struct {
 	config    *config
 	log       *slog.Logger
 	plan      rekey.Plan
+	policy    *rekey.Policy
 	keys      *rekey.Keyring
 	databases databases
 	users     *userdb.Embedded
@@ -101,13 +102,12 @@ func newHouse(ctx context.Context, c *config, log *slog.Logger) (h *house, err e
 	if h.codes, err = openCodes(ctx, c, &h.databases); err != nil {
 		return h, err
 	}
-	policy, err := rekey.NewPolicy(c.Password.Policy, c.Password.Blocklist)
-	if err != nil {
+	if h.policy, err = rekey.NewPolicy(c.Password.Policy, c.Password.Blocklist); err != nil {
 		return h, fmt.Errorf("password.policy: %w", err)
 	}
 	h.service, err = rekey.New(rekey.Options{
 		Directory: h.users, Codes: h.codes, Limiter: h.codes, Sender: h.delivery.failover, Recorder: recorder{log},
-		Keys: h.keys, Plan: h.plan, Policy: policy, Disclosure: c.Disclosure,
+		Keys: h.keys, Plan: h.plan, Policy: h.policy, Disclosure: c.Disclosure,
 		Code: c.codeSettings(), Limits: c.limits(), Proof: c.proofMode(), MaxPrice: h.delivery.failover.MaxPrice(),
 	})
 	return h, err
@@ -125,18 +125,15 @@ func (h *house) close() error {
 // public is the handler of the public side, for people who see it under origin.
 func (h *house) public(origin string) (http.Handler, error) {
 	c := h.config
-	policy, err := rekey.NewPolicy(c.Password.Policy, c.Password.Blocklist)
-	if err != nil {
-		return nil, err
-	}
 	proxies := make([]netip.Prefix, len(c.TrustedProxies))
 	for i, s := range c.TrustedProxies {
+		var err error
 		if proxies[i], err = netip.ParsePrefix(s); err != nil {
 			return nil, fmt.Errorf("trusted_proxies: %w", err)
 		}
 	}
 	return web.New(web.Options{
-		Service: h.service, Keys: h.keys, Plan: h.plan, Policy: policy, Code: c.codeSettings(), Disclosure: c.Disclosure,
+		Service: h.service, Keys: h.keys, Plan: h.plan, Policy: h.policy, Code: c.codeSettings(), Disclosure: c.Disclosure,
 		BasePath: c.BasePath, PublicOrigin: origin, Origins: c.Origins, CSRFCookie: c.CSRFCookie, CSRFHeader: c.CSRFHeader,
 		TrustedProxies: proxies, Languages: c.Languages, Page: c.pageOptions(), Recorder: recorder{h.log}, Log: h.log,
 	})

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime"
 	"strings"
 	"syscall"
 
@@ -32,7 +33,13 @@ const (
 
 // run is the whole program: it parses args, runs a command until it is done or ctx ends, and returns the exit code. What
 // goes wrong is told on stderr, one line a fault.
-func run(ctx context.Context, args, env []string, stdin io.Reader, stdout, stderr io.Writer) int {
+func run(ctx context.Context, args, env []string, stdin io.Reader, stdout, stderr io.Writer) (exit int) {
+	defer func() {
+		if v := recover(); v != nil {
+			fmt.Fprintln(stderr, "rekey:", bug(v))
+			exit = exitFault
+		}
+	}()
 	var cli commands
 	helped := false
 	parser, err := kong.New(&cli,
@@ -63,7 +70,7 @@ func run(ctx context.Context, args, env []string, stdin io.Reader, stdout, stder
 	}
 	if list, ok := errors.AsType[faults](err); ok {
 		fmt.Fprintln(stderr, list)
-	} else if !errors.Is(err, errTold) {
+	} else {
 		fmt.Fprintln(stderr, "rekey:", strings.ReplaceAll(err.Error(), "\n", "; "))
 	}
 	if errors.Is(err, errUsage) {
@@ -72,12 +79,28 @@ func run(ctx context.Context, args, env []string, stdin io.Reader, stdout, stder
 	return exitFault
 }
 
-var (
-	// errTold: the command failed and has said why.
-	errTold = errors.New("told")
-	// errUsage: the command line can't be meant so.
-	errUsage = errors.New("see --help")
-)
+// errUsage: the command line can't be meant so.
+var errUsage = errors.New("see --help")
+
+// bug is a sentence about a panic. It says where, and of what was thrown only the type: the value, and a stack trace,
+// may hold anything (T36).
+func bug(v any) string {
+	where := "unknown"
+	callers := make([]uintptr, 64)
+	frames := runtime.CallersFrames(callers[:runtime.Callers(1, callers)])
+	for panicked := false; ; {
+		frame, more := frames.Next()
+		if panicked && !strings.HasPrefix(frame.Function, "runtime.") {
+			where = fmt.Sprintf("%s:%d", frame.Function, frame.Line)
+			break
+		}
+		panicked = panicked || frame.Function == "runtime.gopanic"
+		if !more {
+			break
+		}
+	}
+	return fmt.Sprintf("a mistake in rekey itself, %T in %s; please report it with this line", v, where)
+}
 
 // terminal is what a command has from the process that runs it.
 type terminal struct {

@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -43,12 +45,7 @@ func (c *serveCommand) Run(t *terminal) error {
 		return err
 	}
 	log := slog.New(slog.NewJSONHandler(t.stderr, nil))
-	for _, s := range l.settings {
-		if table, _ := split(s.key); table == "audit" && s.origin != (origin{}) {
-			log.Warn("[audit] is not in effect in this version: nothing is kept of what happened but this log")
-			break
-		}
-	}
+	l.advise(log)
 
 	h, err := newHouse(t.ctx, &l.config, log)
 	if err != nil {
@@ -56,6 +53,18 @@ func (c *serveCommand) Run(t *terminal) error {
 	}
 	err = h.serve(t.ctx, l.Listen, l.Admin.Listen)
 	return errors.Join(err, h.close())
+}
+
+// advise logs what is no fault, but not what an operator means either.
+func (l *loaded) advise(log *slog.Logger) {
+	if slices.ContainsFunc(l.settings, func(s *setting) bool {
+		return strings.HasPrefix(s.key, "audit.") && s.origin != (origin{})
+	}) {
+		log.Warn("[audit] is not in effect in this version: nothing is kept of what happened but this log")
+	}
+	if strings.HasPrefix(l.PublicOrigin, "https://") && len(l.TrustedProxies) == 0 {
+		log.Warn("trusted_proxies is empty, but an https public_origin needs a proxy in front: all people share the budgets of its address until its network is named")
+	}
 }
 
 // serve listens on the addresses of the public and the private side until ctx ends, then stops in good order.

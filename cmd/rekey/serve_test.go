@@ -330,11 +330,19 @@ func TestOneFileOfUsersAndCodesIsOnePool(t *testing.T) {
 	}
 }
 
-func TestTheAuditSectionIsAcceptedWithALineInTheLog(t *testing.T) {
+func TestWhatIsNoFaultButNotMeantIsInTheLog(t *testing.T) {
 	t.Parallel()
 	g := newGatewayServer(t)
-	s := serve(t, t.TempDir(), nil, append(through(g), "REKEY_AUDIT_KEEP=30d")...)
-	s.line(func(line string) bool { return strings.Contains(line, "[audit] is not in effect") })
+	s := serve(t, t.TempDir(), nil, append(through(g), "REKEY_AUDIT_KEEP=30d", "REKEY_PUBLIC_ORIGIN=https://www.example.com")...)
+	for _, piece := range []string{"[audit] is not in effect", "trusted_proxies is empty"} {
+		s.line(func(line string) bool {
+			return strings.Contains(line, piece) && strings.Contains(line, `"level":"WARN"`)
+		})
+	}
+	s = serve(t, t.TempDir(), nil, append(through(g), "REKEY_PUBLIC_ORIGIN=https://www.example.com", "REKEY_TRUSTED_PROXIES=127.0.0.1/32")...)
+	if strings.Contains(s.printed(), "WARN") {
+		t.Error("a sound configuration is warned of")
+	}
 }
 
 func TestTheInboxIsOnTheAdminListenerOnly(t *testing.T) {
