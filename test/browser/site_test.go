@@ -103,6 +103,12 @@ func (s *site) faulty(h http.Handler) http.Handler {
 			}
 			if s.lose.CompareAndSwap(true, false) {
 				h.ServeHTTP(httptest.NewRecorder(), r)
+				// Chromium asks again by itself if a connection is cut before the first byte.
+				w.Header().Set("Content-Length", "1000")
+				fmt.Fprint(w, "<!doctype html>")
+				if err := http.NewResponseController(w).Flush(); err != nil {
+					panic(err)
+				}
 				panic(http.ErrAbortHandler)
 			}
 		}

@@ -116,6 +116,8 @@ func (b *browser) open(t *testing.T, s *site, l look) *tab {
 	tab.must(chromedp.Listen(ctx, tab.note))
 	call(tab, log.Enable, cdp.Empty{})
 	call(tab, audits.Enable, cdp.Empty{})
+	call(tab, network.Enable, network.EnableParams{})
+	call(tab, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true})
 	call(tab, network.SetExtraHTTPHeaders, network.SetExtraHTTPHeadersParams{
 		Headers: network.Headers{"Accept-Language": l.language}})
 	scheme := "light"
@@ -197,18 +199,20 @@ func eval[T any](b *tab, expression string) T {
 // await waits until an expression holds. It asks from outside, so that it works across documents and without scripts.
 func (b *tab) await(expression string) {
 	b.Helper()
-	deadline := time.Now().Add(patience)
-	for {
+	b.until(expression, func() bool {
 		ctx, cancel := context.WithTimeout(b.ctx, patience)
+		defer cancel()
 		ok, err := chromedp.Run(ctx, chromedp.Evaluate[bool]("!!("+expression+")"))
-		cancel()
-		if err == nil && ok {
-			return
-		}
+		return err == nil && ok // no document, in between two, is no error
+	})
+}
+
+func (b *tab) until(what string, holds func() bool) {
+	b.Helper()
+	for deadline := time.Now().Add(patience); !holds(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			b.Fatalf("%s does not come to hold (%v) on %q", expression, err, eval[string](b, "document.body.innerText"))
+			b.Fatalf("%s does not come to hold on %q", what, eval[string](b, "document.body.innerText"))
 		}
-		time.Sleep(10 * time.Millisecond)
 	}
 }
 
@@ -300,12 +304,10 @@ func (b *tab) want(what, got, want string) {
 	}
 }
 
-// focusOn wants focus on an element.
+// focusOn waits for focus on an element: browsers see to autofocus when they first draw.
 func (b *tab) focusOn(selector string) {
 	b.Helper()
-	if !eval[bool](b, `document.activeElement.matches(`+quote(selector)+`)`) {
-		b.Errorf("focus is on %s, want %s", eval[string](b, `document.activeElement.outerHTML.slice(0, 80)`), selector)
-	}
+	b.await(`document.activeElement?.matches(` + quote(selector) + `)`)
 }
 
 // check is what holds on every screen: nothing for axe to find, no sideways scroll, one h1, one primary button at most.
@@ -318,6 +320,14 @@ func (b *tab) check(name string) {
 	}
 	if n := eval[int](b, `document.querySelectorAll('.primary').length`); n != 1 {
 		b.Errorf("%s: %d primary buttons", name, n)
+	}
+	small := eval[[]string](b, `[...document.querySelectorAll('a, button, input:not([type=hidden], .vh)')].filter(e => !e.hidden &&
+		e.getBoundingClientRect().height < (e.closest('#notice') ? 24 : 44)).map(e => e.outerHTML)`)
+	if len(small) > 0 {
+		b.Errorf("%s: targets are too small: %q", name, small)
+	}
+	if tiny := eval[int](b, `[...document.querySelectorAll('input')].filter(e => parseFloat(getComputedStyle(e).fontSize) < 16).length`); tiny > 0 {
+		b.Errorf("%s: %d fields under 16 px make iOS zoom", name, tiny)
 	}
 	// axe needs timers, which sleep where scripts are off. The document has been loaded without its module by now.
 	call(b, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: false})
@@ -332,16 +342,24 @@ func (b *tab) check(name string) {
 	}
 }
 
-// narrow wants no sideways scroll at any width.
+// narrow wants no sideways scroll at any width, nor with text of twice the size.
 func (b *tab) narrow(name string) {
 	b.Helper()
 	defer b.resize(b.look.width)
-	for _, width := range []int64{320, 360, 768, 1280} {
-		b.resize(width)
+	over := func(what any) {
+		b.Helper()
 		if over := eval[float64](b, `document.documentElement.scrollWidth - document.documentElement.clientWidth`); over > 0 {
-			b.Errorf("%s at %d px: %v px too wide", name, width, over)
+			b.Errorf("%s at %v: %v px too wide", name, what, over)
 		}
 	}
+	for _, width := range []int64{320, 360, 768, 1280} {
+		b.resize(width)
+		over(width)
+	}
+	b.resize(320)
+	eval[any](b, `document.documentElement.style.fontSize = '200%'`)
+	over("320, text at 200 %")
+	eval[any](b, `document.documentElement.style.fontSize = ''`)
 }
 
 // shot writes a picture of the screen into the folder that REKEY_SHOTS names.

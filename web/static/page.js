@@ -77,7 +77,7 @@ function swap(html) {
   const main = answer.querySelector('main'), old = document.querySelector('main'), find = id => main.querySelector('#' + id);
   if (!main) return false;
   for (const id of typed) if ($(id) && find(id) && !find(id).dataset.dead) find(id).value = $(id).value;
-  const focus = main.querySelector('[autofocus]') ?? find(document.activeElement.id || 'code') ?? find('mobile, h1');
+  const focus = main.querySelector('[autofocus]') ?? find(document.activeElement.id || 'code') ?? find('mobile, #code');
   // In this order the keyboard of a phone stays open.
   old.before(document.adoptNode(main));
   document.title = answer.title;
