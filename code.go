@@ -1,6 +1,7 @@
 package rekey
 
 import (
+	"encoding/base64"
 	"encoding/binary"
 	"fmt"
 	"log/slog"
@@ -17,25 +18,18 @@ const codePurpose = "reset-password"
 const decoyPurpose = "decoy"
 
 // Code is a six-digit code. Only Reveal says the digits; printed, logged or encoded it is masked (T36).
-type Code struct {
-	digits *string // one pointer away, as in Keyring
-}
+type Code struct{ digits hidden }
 
 // ParseCode takes exactly six ASCII digits (T25).
 func ParseCode(s string) (Code, bool) {
 	if len(s) != codeDigits || !asciiDigits(s) {
 		return Code{}, false
 	}
-	return Code{digits: &s}, true
+	return Code{digits: hide(s)}, true
 }
 
 // Reveal is the digits, for the message to the person and nothing else.
-func (c Code) Reveal() string {
-	if c.digits == nil {
-		return ""
-	}
-	return *c.digits
-}
+func (c Code) Reveal() string { return c.digits.reveal() }
 
 // Format hides the digits whatever the verb.
 func (c Code) Format(f fmt.State, _ rune) { fmt.Fprint(f, "******") }
@@ -61,7 +55,7 @@ func (r *Keyring) drawCode(id KeyID, n Number, nonce string) (Code, bool) {
 		sum := mac(k.secret, "code", codePurpose, n.E164(), nonce, strconv.Itoa(round))
 		for i := 0; i < len(sum); i += 4 {
 			if word := uint64(binary.BigEndian.Uint32(sum[i:])); word < bound {
-				return ParseCode(fmt.Sprintf("%06d", word%codes))
+				return Code{digits: hide(fmt.Sprintf("%06d", word%codes))}, true
 			}
 		}
 	}
@@ -88,11 +82,9 @@ func (r *Keyring) fingerprints(a Account) []Keyed {
 	return r.each("fingerprint", a.ID, a.Hash)
 }
 
-// validFlow reports whether s has the form of a flow: 22 base64url characters of 128 bits.
+// validFlow reports whether s has the form of a flow: 22 base64url characters of 128 bits. The bytes are counted because
+// the decoder skips line breaks.
 func validFlow(s string) bool {
-	if len(s) != 22 {
-		return false
-	}
-	_, ok := decode(s)
-	return ok
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(s)
+	return err == nil && len(s) == 22 && len(raw) == 16
 }

@@ -306,7 +306,7 @@ func TestValidFlowIsStrict(t *testing.T) {
 	}
 	for _, s := range []string{"", "A", strings.Repeat("A", 21), strings.Repeat("A", 23), strings.Repeat("A", 20) + "==", strings.Repeat("A", 21) + "=",
 		strings.Repeat("A", 21) + "+", strings.Repeat("A", 21) + "/", strings.Repeat("A", 21) + "\n", strings.Repeat("A", 21) + "B", // B sets unused bits
-		strings.Repeat("A", 20) + "é", strings.Repeat(" ", 22), strings.Repeat("\x00", 22)} {
+		strings.Repeat("A", 20) + "\r\n", "\r\n" + strings.Repeat("A", 20), strings.Repeat("A", 20) + "é", strings.Repeat(" ", 22), strings.Repeat("\x00", 22)} {
 		if validFlow(s) {
 			t.Errorf("%q is taken for a flow", s)
 		}

@@ -25,9 +25,9 @@ type KeyID string
 // which one checks. A key is rotated by adding it last on all replicas, then moving it first (T46). A Keyring is
 // immutable and safe for concurrent use; its printed form says nothing.
 type Keyring struct {
-	// One pointer away, so that fmt, which can't call Format on an unexported field of somebody's struct, prints an
-	// address there (T36).
-	ring *ring
+	// secrets is a func because fmt looks into everything else: it follows the pointer in an unexported field when the
+	// verb is wrong for it, and calls no Format there (T36).
+	secrets func() ring
 }
 
 type ring struct {
@@ -42,20 +42,21 @@ type key struct {
 }
 
 // NewKeyring makes a Keyring from secrets of at least MinKeyBytes, newest first, and the index key, which names things
-// in the stores and never rotates. A nil index is derived from the only secret; with two or more it is required, since
-// rotating would rename everything in the stores and so reset every budget.
+// in the stores and never rotates. Without one the only secret serves; with two or more it is required, since rotating
+// would rename everything in the stores and so reset every budget (T46). Whoever had none names the secret that was the
+// only one, and every name stays.
 func NewKeyring(secrets [][]byte, index []byte) (*Keyring, error) {
 	if len(secrets) == 0 {
 		return nil, errors.New("at least one key is required")
 	}
-	ring := &ring{}
+	var made ring
 	for i, secret := range secrets {
 		if len(secret) < MinKeyBytes {
 			return nil, fmt.Errorf("key %d is shorter than %d bytes", i+1, MinKeyBytes)
 		}
 		id := sha256.Sum256(append([]byte("rekey key id\x00"), secret...))
 		k := key{id: KeyID(hex.EncodeToString(id[:4])), secret: append([]byte(nil), secret...)}
-		for _, other := range ring.keys {
+		for _, other := range made.keys {
 			if other.id == k.id {
 				return nil, fmt.Errorf("key %d stands twice", i+1)
 			}
@@ -71,46 +72,47 @@ func NewKeyring(secrets [][]byte, index []byte) (*Keyring, error) {
 		if k.seal, err = cipher.NewGCMWithRandomNonce(block); err != nil {
 			return nil, err
 		}
-		ring.keys = append(ring.keys, k)
+		made.keys = append(made.keys, k)
 	}
 	switch {
 	case len(index) >= MinKeyBytes:
-		ring.index = append([]byte(nil), index...)
 	case len(index) > 0:
 		return nil, fmt.Errorf("the index key is shorter than %d bytes", MinKeyBytes)
 	case len(secrets) > 1:
-		return nil, errors.New("an index key is required once there are two keys")
+		return nil, errors.New("an index key is required once there are two keys; the key that was the only one keeps all names as they are")
 	default:
-		ring.index = mac(secrets[0], "index")
+		index = secrets[0]
 	}
-	return &Keyring{ring: ring}, nil
+	made.index = mac(index, "index")
+	return &Keyring{func() ring { return made }}, nil
 }
 
 // Format hides the secrets whatever the verb (T36).
-func (r *Keyring) Format(f fmt.State, _ rune) { fmt.Fprint(f, "(keys)") }
+func (r Keyring) Format(f fmt.State, _ rune) { fmt.Fprint(f, "(keys)") }
 
 // NumberName is what the stores know a number by.
 func (r *Keyring) NumberName(n Number) Name { return r.Name("number", n.E164()) }
 
 // Name is a keyed hash of fields under a label. It never changes with rotation.
 func (r *Keyring) Name(label string, fields ...string) Name {
-	return shortName(mac(r.ring.index, label, fields...))
+	return shortName(mac(r.secrets().index, label, fields...))
 }
 
 // Newest is the id of the key that makes new values.
-func (r *Keyring) Newest() KeyID { return r.ring.keys[0].id }
+func (r *Keyring) Newest() KeyID { return r.secrets().keys[0].id }
 
 // each is a keyed hash of the same fields by every key, newest first.
 func (r *Keyring) each(label string, fields ...string) []Keyed {
-	all := make([]Keyed, len(r.ring.keys))
-	for i, k := range r.ring.keys {
+	keys := r.secrets().keys
+	all := make([]Keyed, len(keys))
+	for i, k := range keys {
 		all[i] = Keyed{Key: k.id, Value: shortName(mac(k.secret, label, fields...))}
 	}
 	return all
 }
 
 func (r *Keyring) find(id KeyID) (key, bool) {
-	for _, k := range r.ring.keys {
+	for _, k := range r.secrets().keys {
 		if k.id == id {
 			return k, true
 		}
@@ -120,35 +122,31 @@ func (r *Keyring) find(id KeyID) (key, bool) {
 
 // Sign is a text that proves that we made it for purpose and data: key id, dot, MAC. It says nothing about when.
 func (r *Keyring) Sign(purpose, data string) string {
-	k := r.ring.keys[0]
+	return r.secrets().keys[0].sign(purpose, data)
+}
+
+func (k key) sign(purpose, data string) string {
 	return string(k.id) + "." + base64.RawURLEncoding.EncodeToString(mac(k.secret, "sign", purpose, data))
 }
 
 // Signed reports whether signature is one of Sign for purpose and data, by any of the keys.
 func (r *Keyring) Signed(purpose, data, signature string) bool {
-	const idLength = 8
-	if len(signature) <= idLength || signature[idLength] != '.' {
-		return false
-	}
-	k, ok := r.find(KeyID(signature[:idLength]))
-	if !ok {
-		return false
-	}
-	got, ok := decode(signature[idLength+1:])
-	return ok && hmac.Equal(got, mac(k.secret, "sign", purpose, data))
+	id, _, _ := strings.Cut(signature, ".")
+	k, ok := r.find(KeyID(id))
+	return ok && hmac.Equal([]byte(signature), []byte(k.sign(purpose, data)))
 }
 
 // Seal encrypts and authenticates plaintext for purpose (AES-256-GCM, random nonce), as base64url.
 func (r *Keyring) Seal(purpose, plaintext string) string {
-	k := r.ring.keys[0]
+	k := r.secrets().keys[0]
 	return base64.RawURLEncoding.EncodeToString(k.seal.Seal([]byte(k.id), nil, []byte(plaintext), []byte(purpose)))
 }
 
 // Open is the plaintext of what Seal made for purpose by any of the keys; ok is false for everything else.
 func (r *Keyring) Open(purpose, sealed string) (plaintext string, ok bool) {
 	const idLength = 8
-	raw, ok := decode(sealed)
-	if !ok || len(raw) < idLength {
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(sealed)
+	if err != nil || len(raw) < idLength || strings.ContainsAny(sealed, "\r\n") { // which the decoder skips
 		return "", false
 	}
 	k, ok := r.find(KeyID(raw[:idLength]))
@@ -157,16 +155,6 @@ func (r *Keyring) Open(purpose, sealed string) (plaintext string, ok bool) {
 	}
 	open, err := k.seal.Open(nil, nil, raw[idLength:], []byte(purpose))
 	return string(open), err == nil
-}
-
-// decode takes unpadded base64url and nothing else: encoding/base64 passes over line breaks, so that one value would
-// have many spellings.
-func decode(s string) ([]byte, bool) {
-	if strings.ContainsAny(s, "\r\n") {
-		return nil, false
-	}
-	b, err := base64.RawURLEncoding.Strict().DecodeString(s)
-	return b, err == nil
 }
 
 // mac is HMAC-SHA-256 over the label and the fields, each with its length before it, so that no two lists of fields

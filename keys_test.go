@@ -57,7 +57,8 @@ func TestKeyringMakesTheSameValuesForEver(t *testing.T) {
 		{"id", string(derived.Newest()), "3cf08830"},
 		{"id of the second key", string(explicit.each("")[1].Key), "34e2ba8e"},
 		{"name, index derived", string(derived.NumberName(n)), "yal1eSGxt4S15QlgGPRiPQ"},
-		{"name, index given", string(explicit.NumberName(n)), "qUzpR8Io9AWgJBwZez8oAw"},
+		{"name, index is the key that was the only one", string(ringOf(t, secret(0), secret(32), secret(0)).NumberName(n)), "yal1eSGxt4S15QlgGPRiPQ"},
+		{"name, index given", string(explicit.NumberName(n)), "XSv8hIJZi2aDUeLeBd2iqQ"},
 		{"check", string(derived.check("3cf08830", n, code, codePurpose)), "-oauT3Ey4fiey1VaLjfxew"},
 		{"fingerprint", string(derived.fingerprints(Account{ID: "42", Hash: "pbkdf2$x"})[0].Value), "L90TFPMSPmw4lxdvd4hE4A"},
 		{"signature", derived.Sign("csrf", "data"), "3cf08830.Py-XfLFnNc01UobefH1QhWCnm3FnqeAO04z_T756-eY"},
@@ -247,7 +248,7 @@ func TestSignedTakesNothingElse(t *testing.T) {
 	}
 	id, sum, _ := strings.Cut(good, ".")
 	short := id + "." + base64.RawURLEncoding.EncodeToString(mac(secret(0), "sign", "csrf", "data")[:31])
-	for _, forged := range []string{"", ".", id, id + ".", "." + sum, id + ":" + sum, id + ".." + sum, good + "=", good + "A", good + " ",
+	for _, forged := range []string{"", ".", id, id + ".", "." + sum, id + ":" + sum, id + ".." + sum, good + "=", good + "A", good + "\n", good + " ",
 		" " + good, strings.ToUpper(id) + "." + sum, id + "." + sum[:len(sum)-1], sum, good + "." + sum, short,
 		strings.Repeat("0", 8) + "." + sum, id + "." + strings.Repeat("A", 43)} {
 		if r.Signed("csrf", "data", forged) {
@@ -301,7 +302,8 @@ func TestOpenTakesNothingElse(t *testing.T) {
 			t.Errorf("opened when cut to %d bytes", length)
 		}
 	}
-	for _, forged := range []string{"", "=", sealed + "=", sealed + "AAAA", base64.StdEncoding.EncodeToString(raw) + "==", string(raw)} {
+	for _, forged := range []string{"", "=", sealed + "=", sealed + "AAAA", sealed + "\n", "\n" + sealed, sealed[:20] + "\r\n" + sealed[20:],
+		base64.StdEncoding.EncodeToString(raw) + "==", string(raw)} {
 		if _, ok := r.Open("page", forged); ok {
 			t.Errorf("%q opens", forged)
 		}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"unique"
 )
 
 // Number is a mobile number after parsing: one spelling a person (T25), held as E.164 (ITU-T E.164: at most 15 digits
@@ -11,7 +12,8 @@ import (
 //
 // Its String, LogValue, JSON and fmt forms are masked (T36); only E164, National and Prefix say the digits.
 type Number struct {
-	region, calling, national string
+	region, calling string
+	national        hidden
 }
 
 // Plan parses the spelling that a request carries into a Number. A plan is strict: it takes exactly the spellings that
@@ -29,7 +31,7 @@ func NewNumber(region, calling, national string) (Number, error) {
 		len(national) < 5 || len(calling) > 3 || len(calling)+len(national) > 15 {
 		return Number{}, ErrNumberForm
 	}
-	return Number{region: region, calling: calling, national: national}, nil
+	return Number{region: region, calling: calling, national: hide(national)}, nil
 }
 
 // ChinaMobile is the default numbering plan: exactly 1, a digit from 3 to 9, and nine more ASCII digits. It is the
@@ -38,22 +40,22 @@ func ChinaMobile(mobile string) (Number, error) {
 	if len(mobile) != 11 || !asciiDigits(mobile) || mobile[0] != '1' || mobile[1] < '3' {
 		return Number{}, ErrNumberForm
 	}
-	return Number{region: "CN", calling: "86", national: mobile}, nil
+	return Number{region: "CN", calling: "86", national: hide(mobile)}, nil
 }
 
 // IsZero reports whether n is no number.
-func (n Number) IsZero() bool { return n.national == "" }
+func (n Number) IsZero() bool { return n.national == hidden{} }
 
 // E164 is the number in full, such as +8613800000001.
 func (n Number) E164() string {
 	if n.IsZero() {
 		return ""
 	}
-	return "+" + n.calling + n.national
+	return "+" + n.calling + n.National()
 }
 
 // National is the number as it is dialled within its country, without a trunk prefix.
-func (n Number) National() string { return n.national }
+func (n Number) National() string { return n.national.reveal() }
 
 // CallingCode is the country calling code, such as "86".
 func (n Number) CallingCode() string { return n.calling }
@@ -72,8 +74,9 @@ func (n Number) String() string {
 	if n.IsZero() {
 		return "(no number)"
 	}
-	shown := min(3, len(n.national)-4)
-	return fmt.Sprintf("+%s %s****%s", n.calling, n.national[:shown], n.national[len(n.national)-2:])
+	national := n.National()
+	shown := min(3, len(national)-4)
+	return fmt.Sprintf("+%s %s****%s", n.calling, national[:shown], national[len(national)-2:])
 }
 
 // Format writes the masked form whatever the verb, so that no %v of a struct that holds a Number can show it (T36).
@@ -84,6 +87,25 @@ func (n Number) LogValue() slog.Value { return slog.StringValue(n.String()) }
 
 // MarshalText is the masked form.
 func (n Number) MarshalText() ([]byte, error) { return []byte(n.String()), nil }
+
+// hidden is a string that fmt can't show. fmt calls no methods on the unexported fields of a struct, nor after a wrong
+// verb, so that a Format method alone does not keep a secret (T36); of a handle to a string it writes the address. Two are
+// equal if their strings are; the zero value is "".
+type hidden struct{ handle unique.Handle[string] }
+
+func hide(s string) hidden {
+	if s == "" {
+		return hidden{}
+	}
+	return hidden{unique.Make(s)}
+}
+
+func (h hidden) reveal() string {
+	if h == (hidden{}) {
+		return ""
+	}
+	return h.handle.Value()
+}
 
 func asciiDigits(s string) bool {
 	for i := range len(s) {

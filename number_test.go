@@ -246,6 +246,37 @@ func TestT36_NumberIsMaskedWhereverItIsPrinted(t *testing.T) {
 	}
 }
 
+// TestT36_UnexportedFieldsAndWrongVerbsShowNothing: fmt calls no Format method on the unexported fields of a struct, nor
+// once a verb was wrong, and follows pointers in both cases. So what must not be printed is out of its reach.
+func TestT36_UnexportedFieldsAndWrongVerbsShowNothing(t *testing.T) {
+	t.Parallel()
+	n := numberOf(t, "13876543219")
+	code, _ := ParseCode("735192")
+	key, index := []byte("canary-key-of-thirty-two-bytes-00"), []byte("canary-index-of-thirty-two-bytes-0")
+	ring := ringOf(t, index, key)
+	type record struct {
+		number  Number
+		code    Code
+		ring    *Keyring
+		by      Keyring
+		numbers []Number
+		byCode  map[Code]Number
+	}
+	r := record{n, code, ring, *ring, []Number{n}, map[Code]Number{code: n}}
+	text := printed(t, r) + printed(t, &r) + printed(t, *ring)
+	for _, verb := range append(verbs, "%p", "%w") {
+		for _, value := range []any{n, &n, code, &code, ring, *ring, r, &r, []record{r}} {
+			text += fmt.Sprintf(verb+"\n", value)
+		}
+	}
+	for _, secret := range []string{"6543", "735192", string(key[:16]), string(index[:16])} {
+		mustNotShow(t, text, secret)
+	}
+	if !strings.Contains(text, "number:") {
+		t.Error("the fields are nowhere: nothing was printed")
+	}
+}
+
 func TestT36_NumberHasNoWayBackFromItsText(t *testing.T) {
 	t.Parallel()
 	n, err := ChinaMobile("13876543219")

@@ -39,12 +39,13 @@ var (
 )
 
 // Issue implements rekey.Codes.
-func (s *Store) Issue(ctx context.Context, r rekey.IssueRequest) (issued rekey.Issued, err error) {
-	err = s.number(ctx, r.Number, func(now instant, n *number) (changed bool) {
-		issued, changed = n.issue(now, r)
-		return changed
+func (s *Store) Issue(ctx context.Context, r rekey.IssueRequest) (rekey.Issued, error) {
+	return outcome(func(found *rekey.Issued) error {
+		return s.number(ctx, r.Number, func(now instant, n *number) (changed bool) {
+			*found, changed = n.issue(now, r)
+			return changed
+		})
 	})
-	return issued, err
 }
 
 // Withdraw implements rekey.Codes.
@@ -54,12 +55,13 @@ func (s *Store) Withdraw(ctx context.Context, t rekey.Ticket) error {
 
 // Guess implements rekey.Codes. The charge and the comparison are the same step: no verdict leaves before its charge
 // is stored (T01).
-func (s *Store) Guess(ctx context.Context, g rekey.Guess) (verdict rekey.Verdict, err error) {
-	err = s.number(ctx, g.Number, func(now instant, n *number) (changed bool) {
-		verdict, changed = n.guess(now, g)
-		return changed
+func (s *Store) Guess(ctx context.Context, g rekey.Guess) (rekey.Verdict, error) {
+	return outcome(func(found *rekey.Verdict) error {
+		return s.number(ctx, g.Number, func(now instant, n *number) (changed bool) {
+			*found, changed = n.guess(now, g)
+			return changed
+		})
 	})
-	return verdict, err
 }
 
 // Finish implements rekey.Codes.
@@ -70,11 +72,22 @@ func (s *Store) Finish(ctx context.Context, r rekey.Redemption) error {
 // Unlock clears the wrong guesses counted against a number, and reports whether there were any. The guesses of a code
 // that is out stay counted: no code is ever compared more often than its budget says.
 func (s *Store) Unlock(ctx context.Context, name rekey.Name) (cleared bool, err error) {
-	err = s.number(ctx, name, func(_ instant, n *number) bool {
-		cleared = n.unlock()
-		return cleared
+	return outcome(func(found *bool) error {
+		return s.number(ctx, name, func(_ instant, n *number) bool {
+			*found = n.unlock()
+			return *found
+		})
 	})
-	return cleared, err
+}
+
+// outcome is what a step found, and nothing after an error: then the step may still be running.
+func outcome[T any](run func(found *T) error) (T, error) {
+	found := new(T)
+	if err := run(found); err != nil {
+		var nothing T
+		return nothing, err
+	}
+	return *found, nil
 }
 
 func (s *Store) number(ctx context.Context, name rekey.Name, step func(instant, *number) bool) error {
@@ -93,16 +106,17 @@ func (s *Store) number(ctx context.Context, name rekey.Name, step func(instant, 
 }
 
 // Take implements rekey.Limiter.
-func (s *Store) Take(ctx context.Context, charges ...rekey.Charge) (decision rekey.Decision, err error) {
+func (s *Store) Take(ctx context.Context, charges ...rekey.Charge) (rekey.Decision, error) {
 	if len(charges) == 0 {
 		return rekey.Decision{Refused: -1}, nil
 	}
 	names, place := bucketNames(charges)
-	err = s.budgets.update(ctx, names, func(now instant, docs []*budget) (changed bool) {
-		decision, changed = take(now, charges, place, docs)
-		return changed
+	return outcome(func(found *rekey.Decision) error {
+		return s.budgets.update(ctx, names, func(now instant, docs []*budget) (changed bool) {
+			*found, changed = take(now, charges, place, docs)
+			return changed
+		})
 	})
-	return decision, err
 }
 
 // Sweep removes what has expired and returns how many documents that were. Nothing depends on it but the space: an

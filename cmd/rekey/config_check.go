@@ -46,7 +46,7 @@ func (l *loaded) requireKeys() {
 
 func (l *loaded) checkKeys() {
 	if len(l.Keys) > 1 && l.IndexKey == "" {
-		l.object("index_key", "is required once there are two keys, and must then stay as it is; "+makeKey)
+		l.object("index_key", "is required once there are two keys, and must then stay as it is; set it to the key that has been the only one so far")
 	}
 	if l.has("keys") || l.has("index_key") || len(l.Keys) == 0 {
 		return

@@ -36,11 +36,17 @@ type town struct {
 
 func newTown(t *testing.T, change func(*rekey.Options)) *town {
 	t.Helper()
+	return newTownHashing(t, "", change)
+}
+
+// newTownHashing is a town whose new hashes cost at least floor.
+func newTownHashing(t *testing.T, floor string, change func(*rekey.Options)) *town {
+	t.Helper()
 	t.Parallel()
 	dir := t.TempDir()
 	town := &town{T: t}
 	for range 3 {
-		h := embedded.Open(t, dir, embedded.Options{Service: func(o *rekey.Options) {
+		h := embedded.Open(t, dir, embedded.Options{HashFloor: floor, Service: func(o *rekey.Options) {
 			if change != nil {
 				change(o)
 			}
@@ -232,7 +238,7 @@ func TestT02_NewFlowAndAddressForEveryGuess(t *testing.T) {
 }
 
 func TestT04_FiveHundredRightCodesAreOneChange(t *testing.T) {
-	w := newTown(t, nil)
+	w := newTownHashing(t, "argon2id", nil)
 	flow, code := w.code(visitor{}, ann)
 	counts := w.volley(500, func(i int) string {
 		return rawPost(base, fmt.Sprintf(`{"mobile":%q,"sms_code":%q,"new_password":"race%dWinner","flow":%q}`, ann, code, i, flow))

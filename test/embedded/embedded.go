@@ -26,11 +26,16 @@ import (
 // OldPassword is what Add gives everybody.
 const OldPassword = "oldPass77"
 
+// cheap is a hash that takes microseconds, where the service's own takes tens of milliseconds.
+const cheap = "argon2id$m=8,t=1,p=1"
+
 // Options change how a House is built.
 type Options struct {
-	Driver  string               // of database/sql; empty: "sqlite"
-	Service func(*rekey.Options) // changes what the recovery is made of
-	Web     func(*web.Options)   // changes the public side
+	Driver string // of database/sql; empty: "sqlite"
+	// HashFloor is what new hashes cost at the least; empty: next to nothing, for tests that are not about hashing.
+	HashFloor string
+	Service   func(*rekey.Options) // changes what the recovery is made of
+	Web       func(*web.Options)   // changes the public side
 }
 
 // House is one replica of the embedded default.
@@ -77,7 +82,11 @@ func New(dir string, o Options) (*House, error) {
 	}
 	h.Read.SetMaxOpenConns(4)
 	ctx := context.Background()
-	if h.Users, err = userdb.NewEmbedded(userdb.Options{Read: h.Read, Write: h.Write, Dialect: userdb.SQLite()}); err != nil {
+	settings := userdb.Settings{HashFloor: o.HashFloor}
+	if settings.HashFloor == "" {
+		settings.HashFloor = cheap
+	}
+	if h.Users, err = userdb.NewEmbedded(userdb.Options{Read: h.Read, Write: h.Write, Dialect: userdb.SQLite(), Settings: settings}); err != nil {
 		return nil, err
 	}
 	if err = h.Users.Migrate(ctx); err != nil {

@@ -16,18 +16,18 @@ import (
 type killer struct {
 	driver.Driver
 	left  atomic.Int64 // steps to go; under 0: disarmed
-	after bool
+	after atomic.Bool
 }
 
 // arm sets after how many steps from now the process dies.
 func (k *killer) arm(steps int64, after bool) {
-	k.after = after
+	k.after.Store(after)
 	k.left.Store(steps)
 }
 
 // step is called around each step.
 func (k *killer) step(done bool) {
-	if done != k.after {
+	if done != k.after.Load() {
 		return
 	}
 	if k.left.Add(-1) == 0 {
