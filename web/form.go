@@ -41,7 +41,7 @@ func (s *server) formSend(w http.ResponseWriter, r *request, form url.Values) er
 	}
 
 	sent, err := s.Service.Send(r.Context(), client, mobile)
-	seen := visit{Mobile: mobile, Flow: sent.Flow, Until: v.now.Add(sent.RetryAfter)}
+	seen := visit{Mobile: mobile, Flow: sent.Flow, Until: v.now.Add(sent.RetryAfter).UnixMilli()}
 	switch {
 	case err == nil:
 		s.setFlow(w, sent.Flow)
@@ -50,7 +50,7 @@ func (s *server) formSend(w http.ResponseWriter, r *request, form url.Values) er
 		}
 	case rekey.KindOf(err) == rekey.TooSoon:
 		seen.Flow, seen.Note = client.Flow, noteJustSent
-		seen.Until = v.now.Add(judge(&operationError{opSend, err}).retryAfter)
+		seen.Until = v.now.Add(judge(&operationError{opSend, err}).retryAfter).UnixMilli()
 	default:
 		return &formError{v, &operationError{opSend, err}}
 	}
@@ -197,13 +197,14 @@ const (
 	pageAge     = 10 * time.Minute
 )
 
-// visit is what the page knows of a person between the two screens.
+// visit is what the page knows of a person between the two screens. Instants are Unix milliseconds, so that a sealed
+// visit is always of the same length and tells nothing by it (T39).
 type visit struct {
-	Mobile string    `json:"m"` // in the spelling that the numbering plan takes
-	Flow   string    `json:"f"`
-	Until  time.Time `json:"u"` // when the next code may be asked for; zero: not known
-	Note   note      `json:"n"`
-	Ends   time.Time `json:"e"` // of the visit
+	Mobile string `json:"m"` // in the spelling that the numbering plan takes
+	Flow   string `json:"f"`
+	Until  int64  `json:"u"` // when the next code may be asked for; 0: not known
+	Note   note   `json:"n"`
+	Ends   int64  `json:"e"` // when the visit does
 }
 
 // note is how somebody came to the second screen.
@@ -216,7 +217,7 @@ const (
 )
 
 func (s *server) setVisit(w http.ResponseWriter, v visit, now time.Time) error {
-	v.Ends = now.Add(pageAge)
+	v.Ends = now.Add(pageAge).UnixMilli()
 	sealed, err := json.Marshal(v)
 	if err != nil {
 		return err
@@ -230,7 +231,7 @@ func (s *server) setVisit(w http.ResponseWriter, v visit, now time.Time) error {
 func (s *server) openVisit(r *request, now time.Time) (visit, bool) {
 	sealed, ok := s.Keys.Open(pagePurpose, s.cookie(r, pageCookie))
 	var v visit
-	if !ok || json.Unmarshal([]byte(sealed), &v) != nil || !now.Before(v.Ends) {
+	if !ok || json.Unmarshal([]byte(sealed), &v) != nil || now.UnixMilli() >= v.Ends {
 		return visit{}, false
 	}
 	_, err := s.Plan(v.Mobile)

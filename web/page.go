@@ -329,7 +329,7 @@ func spell(n rekey.Number) string {
 }
 
 // wait is how long it is to the next send, 0: no longer, or not known.
-func (v *view) wait() time.Duration { return max(0, v.visit.Until.Sub(v.now)) }
+func (v *view) wait() time.Duration { return max(0, time.UnixMilli(v.visit.Until).Sub(v.now)) }
 
 // JustSent reports whether a code was asked for too soon after the last one.
 func (v *view) JustSent() bool { return v.visit.Note == noteJustSent && v.wait() > 0 }
@@ -348,7 +348,7 @@ func (v *view) WaitSeconds() int64 { return seconds(v.wait()) }
 // Wait is the wait in words.
 func (v *view) Wait() string {
 	switch {
-	case v.visit.Until.IsZero():
+	case v.visit.Until == 0:
 		return ""
 	case v.wait() == 0:
 		return v.T("wait_over")
