@@ -8,6 +8,9 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -73,7 +76,9 @@ func start(b *testing.B, store string) *service {
 	if store == "sqlite" {
 		store = "sqlite:" + database
 	}
-	text := fmt.Sprintf(settings, "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=", database, store)
+	key := make([]byte, 32)
+	rand.Read(key)
+	text := fmt.Sprintf(settings, base64.StdEncoding.EncodeToString(key), database, store)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		b.Fatal(err)
 	}
@@ -113,7 +118,10 @@ func start(b *testing.B, store string) *service {
 		if err != nil {
 			b.Fatalf("serve ended: %v", err)
 		}
-		s.address = publicAddress(line)
+		var record struct{ Public string }
+		if json.Unmarshal([]byte(line), &record) == nil {
+			s.address = record.Public
+		}
 	}
 	go io.Copy(io.Discard, lines)
 	return s

@@ -89,8 +89,11 @@ func take(now instant, charges []rekey.Charge, place []places, docs []*budget) (
 		after[i].Mark = until
 		after[i].Until = max(after[i].Until, until)
 	}
-	for i := range after {
-		docs[i] = &after[i]
+	for i, a := range after {
+		if docs[i] == nil {
+			docs[i] = &budget{} // one of its own: a shared array would live as long as its longest-lived document
+		}
+		*docs[i] = a
 	}
 	return decision, true
 }
