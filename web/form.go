@@ -84,7 +84,11 @@ func (s *server) formReset(w http.ResponseWriter, r *request, form url.Values) e
 	var cause error
 	if _, ok := rekey.ParseCode(asked.Code); !ok {
 		cause = &rekey.Error{Kind: rekey.InvalidCode}
-		v.fault("code", v.T(map[bool]string{true: "no_code", false: "bad_code"}[asked.Code == ""]))
+		if asked.Code == "" {
+			v.fault("code", v.T("no_code"))
+		} else {
+			v.fault("code", v.T("bad_code"))
+		}
 	}
 	if rule := s.Policy.Check(number, asked.Password); rule != "" {
 		cause = &rekey.Error{Kind: rekey.InvalidPassword, Rule: rule}

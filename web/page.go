@@ -162,6 +162,9 @@ func (s *server) htmlError(w http.ResponseWriter, r *request, out outcome, err e
 		return s.show(w, out.status, e.view)
 	}
 	v := s.newView(w, r)
+	if visit, ok := s.openVisit(r, v.now); ok && r.form && r.route == routePage {
+		v.enterCode(visit) // the form of the second screen: its script keeps what has been typed
+	}
 	v.refuse(out, err)
 	return s.show(w, out.status, v)
 }

@@ -211,6 +211,22 @@ func TestForms(t *testing.T) {
 		})
 	})
 
+	t.Run("T39 nobody is told whether a number is registered", func(t *testing.T) {
+		bothWays(t, func(t *testing.T, l look) {
+			s := newSite(t, noDisclosure)
+			b := browser.open(t, s, l)
+			b.visit("")
+			b.fill("#mobile", nobody)
+			b.press(kb.Enter)
+			b.await(`document.querySelector('#code')`)
+			b.want("sent to", b.text("#to"), "如果 139 0000 0002 已注册，验证码将在 1 分钟内送达")
+			b.check("disclosure-off")
+			if n := len(s.messages(t)); n != 0 {
+				t.Errorf("%d messages", n)
+			}
+		})
+	})
+
 	t.Run("an outage is told of, and the code still works", func(t *testing.T) {
 		bothWays(t, func(t *testing.T, l look) {
 			s := newSite(t)

@@ -342,7 +342,8 @@ func (b *tab) check(name string) {
 	}
 }
 
-// narrow wants no sideways scroll at any width, nor with text of twice the size.
+// narrow wants no sideways scroll at any width, nor with text of twice the size or spaced out (WCAG 2.2, success criteria
+// 1.4.4, 1.4.10 and 1.4.12).
 func (b *tab) narrow(name string) {
 	b.Helper()
 	defer b.resize(b.look.width)
@@ -360,6 +361,11 @@ func (b *tab) narrow(name string) {
 	eval[any](b, `document.documentElement.style.fontSize = '200%'`)
 	over("320, text at 200 %")
 	eval[any](b, `document.documentElement.style.fontSize = ''`)
+	eval[any](b, `(() => { const spaced = new CSSStyleSheet(); document.adoptedStyleSheets = [spaced];
+		spaced.replaceSync('* { line-height: 1.5 !important; letter-spacing: .12em !important; word-spacing: .16em !important } ' +
+			'p { margin-bottom: 2em !important }') })()`)
+	over("320, text spaced out")
+	eval[any](b, `document.adoptedStyleSheets = []`)
 }
 
 // shot writes a picture of the screen into the folder that REKEY_SHOTS names.
