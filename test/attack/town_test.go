@@ -1,0 +1,198 @@
+package attack_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"rekey"
+	"rekey/codestore/codestoretest"
+	"rekey/test/embedded"
+	"rekey/web"
+)
+
+const (
+	ann, bob, nobody = "13800000001", "13800000002", "13900000009"
+	newPassword      = "quiteNew7"
+	base             = "/forget_pwd/"
+)
+
+// town is three replicas on one database, each on a port of its own.
+type town struct {
+	*testing.T
+	houses  []*embedded.House
+	servers []*httptest.Server
+}
+
+func newTown(t *testing.T, change func(*rekey.Options)) *town {
+	t.Helper()
+	return newTownHashing(t, "", change)
+}
+
+// newTownHashing is a town whose new hashes cost at least floor.
+func newTownHashing(t *testing.T, floor string, change func(*rekey.Options)) *town {
+	t.Helper()
+	t.Parallel()
+	dir := t.TempDir()
+	town := &town{T: t}
+	for range 3 {
+		h := embedded.Open(t, dir, embedded.Options{HashFloor: floor, Service: func(o *rekey.Options) {
+			if change != nil {
+				change(o)
+			}
+		}, Web: func(o *web.Options) {
+			o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+		}})
+		town.houses = append(town.houses, h)
+		town.servers = append(town.servers, h.Serve(t))
+	}
+	town.houses[0].Add(t, ann, bob)
+	return town
+}
+
+// advance lets d pass for the code store.
+func (w *town) advance(d time.Duration) { codestoretest.Age(w.T, w.houses[0].Write, d) }
+
+// messages are how many messages left, over all replicas.
+func (w *town) messages() (all []embedded.Message) {
+	for _, h := range w.houses {
+		all = append(all, h.Messages(w.T)...)
+	}
+	return all
+}
+
+// visitor is somebody with an address and a flow.
+type visitor struct {
+	address, flow string
+	replica       int
+}
+
+// answer is the contract's envelope with its status.
+type answer struct {
+	Status        int
+	Errno, Errmsg string
+	Data          struct {
+		Count        int
+		Flow         string
+		AttemptsLeft int `json:"attempts_left"`
+		RetryAfter   int `json:"retry_after"`
+	}
+}
+
+func (w *town) post(v visitor, path string, body map[string]string) answer {
+	w.Helper()
+	if v.flow != "" {
+		body["flow"] = v.flow
+	}
+	text, err := json.Marshal(body)
+	if err != nil {
+		w.Fatal(err)
+	}
+	request, err := http.NewRequestWithContext(w.Context(), "POST", w.servers[v.replica].URL+path, strings.NewReader(string(text)))
+	if err != nil {
+		w.Fatal(err)
+	}
+	if v.address != "" {
+		request.Header.Set("X-Forwarded-For", v.address)
+	}
+	response, err := w.servers[v.replica].Client().Do(request)
+	if err != nil {
+		w.Error(err)
+		return answer{}
+	}
+	defer response.Body.Close()
+	a := answer{Status: response.StatusCode}
+	if err := json.NewDecoder(response.Body).Decode(&a); err != nil {
+		w.Errorf("%d: %v", a.Status, err)
+	}
+	return a
+}
+
+func (w *town) send(v visitor, mobile string) answer {
+	w.Helper()
+	return w.post(v, base+"sms_code/", map[string]string{"mobile": mobile})
+}
+
+func (w *town) reset(v visitor, mobile, code, password string) answer {
+	w.Helper()
+	return w.post(v, base, map[string]string{"mobile": mobile, "sms_code": code, "new_password": password})
+}
+
+// code sends one to mobile and returns its flow and digits.
+func (w *town) code(v visitor, mobile string) (flow, code string) {
+	w.Helper()
+	a := w.send(v, mobile)
+	if a.Errno != "0" {
+		w.Fatalf("send: %+v", a)
+	}
+	for _, m := range w.houses[v.replica].Messages(w.T) {
+		if m.Mobile == mobile {
+			return a.Data.Flow, m.Code
+		}
+	}
+	w.Fatal("no message")
+	return "", ""
+}
+
+// volley sends requests over raw connections to all replicas, each held back by its last byte until every one is there,
+// and counts the answers by status and errno.
+func (w *town) volley(n int, request func(i int) string) map[string]int {
+	w.Helper()
+	conns := make([]net.Conn, n)
+	last := make([]string, n)
+	for i := range n {
+		conn, err := net.Dial("tcp", w.servers[i%3].Listener.Addr().String())
+		if err != nil {
+			w.Fatal(err)
+		}
+		defer conn.Close()
+		text := request(i)
+		if _, err := io.WriteString(conn, text[:len(text)-1]); err != nil {
+			w.Fatal(err)
+		}
+		conns[i], last[i] = conn, text[len(text)-1:]
+	}
+	counts := make(map[string]int)
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	start := make(chan struct{})
+	for i, conn := range conns {
+		wg.Go(func() {
+			<-start
+			if _, err := io.WriteString(conn, last[i]); err != nil {
+				w.Error(err)
+				return
+			}
+			response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if err != nil {
+				w.Error(err)
+				return
+			}
+			defer response.Body.Close()
+			var a answer
+			if err := json.NewDecoder(response.Body).Decode(&a); err != nil {
+				w.Error(err)
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			counts[fmt.Sprint(response.StatusCode, " ", a.Errno)]++
+		})
+	}
+	close(start)
+	wg.Wait()
+	return counts
+}
+
+func rawPost(path, body string) string {
+	return fmt.Sprintf("POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", path, len(body), body)
+}
