@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"rekey"
@@ -104,6 +105,28 @@ func TestT06_ACodeEndsOnTheStoresClock(t *testing.T) {
 	if a := w.reset(visitor{flow: flow}, ann, code, newPassword); a.Errmsg != "验证码过期" {
 		t.Fatalf("%+v", a)
 	}
+}
+
+// TestT06_AReplicasOwnClockChangesNothing runs a replica in a bubble whose clock stands in the year 2000 and moves by
+// itself, while SQLite's is that of the machine.
+func TestT06_AReplicasOwnClockChangesNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := embedded.Open(t, t.TempDir(), embedded.Options{})
+		h.Add(t, ann)
+		sent, err := h.Service.Send(t.Context(), rekey.Client{}, ann)
+		if err != nil || sent.ExpiresIn != 5*time.Minute || sent.RetryAfter != time.Minute {
+			t.Fatalf("%+v, %v", sent, err)
+		}
+		time.Sleep(time.Hour) // for this replica alone
+		if _, err := h.Service.Send(t.Context(), rekey.Client{Flow: sent.Flow}, ann); rekey.KindOf(err) != rekey.TooSoon {
+			t.Fatalf("the interval went by the replica's clock: %v", err)
+		}
+		reset := rekey.ResetRequest{Mobile: ann, Code: h.Messages(t)[0].Code, Password: newPassword}
+		if _, err := h.Service.Reset(t.Context(), rekey.Client{Flow: sent.Flow}, reset); err != nil {
+			t.Fatalf("the lifetime went by the replica's clock: %v", err)
+		}
+	})
 }
 
 func TestT08_ACodeIsVoidOnceTheRowChanged(t *testing.T) {
