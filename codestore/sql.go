@@ -62,6 +62,9 @@ const (
 	batchSize = 64
 	// batchTime bounds a transaction, the wait for the database's locks included.
 	batchTime = 5 * time.Second
+	// stepTime bounds what a caller waits for a step, those before it included, so that requests don't pile up behind a
+	// database that hangs.
+	stepTime = 6 * time.Second
 	// sweepSize is how many expired rows go at a time, so that a sweep never holds up the requests for long.
 	sweepSize = 500
 )
@@ -117,9 +120,10 @@ type table[D any, P document[D]] struct {
 }
 
 type job[D any] struct {
+	ctx   context.Context // the caller's: nothing is done for one who has given up
 	names []rekey.Name
 	step  func(instant, []*D) bool
-	fault error // a row of its own that can't be read; the rest of the batch goes on
+	fault error // its own, such as a row that can't be read; the rest of the batch goes on
 	done  chan error
 }
 
@@ -144,7 +148,9 @@ func newTable[D any, P document[D]](ctx context.Context, db *sql.DB, d Dialect, 
 }
 
 func (t *table[D, P]) update(ctx context.Context, names []rekey.Name, step func(instant, []*D) bool) error {
-	j := &job[D]{names: names, step: step, done: make(chan error, 1)}
+	ctx, cancel := context.WithTimeout(ctx, stepTime)
+	defer cancel()
+	j := &job[D]{ctx: ctx, names: names, step: step, done: make(chan error, 1)}
 	select {
 	case t.jobs <- j:
 	case <-ctx.Done():
@@ -209,6 +215,9 @@ func (t *table[D, P]) transact(batch []*job[D]) (err error) {
 	loaded := make(map[rekey.Name]*D)
 	dirty := make(map[rekey.Name]bool)
 	for _, j := range batch {
+		if j.fault = j.ctx.Err(); j.fault != nil {
+			continue
+		}
 		docs := make([]*D, len(j.names))
 		for i, name := range j.names {
 			d, known := loaded[name]
