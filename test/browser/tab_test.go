@@ -196,13 +196,14 @@ func eval[T any](b *tab, expression string) T {
 	return v
 }
 
-// await waits until an expression holds. It asks from outside, so that it works across documents and without scripts.
+// await waits until an expression holds of a document that is all there: one that is still being parsed lacks whatever
+// one likes. It asks from outside, so that it works across documents and without scripts.
 func (b *tab) await(expression string) {
 	b.Helper()
 	b.until(expression, func() bool {
 		ctx, cancel := context.WithTimeout(b.ctx, patience)
 		defer cancel()
-		ok, err := chromedp.Run(ctx, chromedp.Evaluate[bool]("!!("+expression+")"))
+		ok, err := chromedp.Run(ctx, chromedp.Evaluate[bool]("document.readyState === 'complete' && !!("+expression+")"))
 		return err == nil && ok // no document, in between two, is no error
 	})
 }
@@ -236,7 +237,7 @@ func (b *tab) visit(path string) {
 // ready waits until the page is as people meet it: with its module running, where scripts run.
 func (b *tab) ready() {
 	b.Helper()
-	b.await(`document.readyState === 'complete' && document.querySelector('main')`)
+	b.await(`document.querySelector('main')`)
 }
 
 // click presses the mouse in the middle of an element, as a person does.
