@@ -26,6 +26,9 @@ const (
 	countryConversions = 200
 	conversionWindow   = time.Hour
 
+	// askedFor is how long an address may ask for a number again at no cost.
+	askedFor = 10 * time.Minute
+
 	// warnAt is the share of a service budget at which operators are told.
 	warnAt = 0.8
 
@@ -108,26 +111,22 @@ func (s *Service) sendBudgets(c Client, n Number) (address, shared []Charge) {
 	}
 	all.add(Charge{Budget: "prefix_sends_hour", Kind: Rate, Limit: s.soft(l.PrefixSendsHour), Window: time.Hour, Cost: 1}, n.Prefix())
 	all.add(Charge{Budget: "prefix_sends_day", Kind: Rate, Limit: s.soft(l.PrefixSendsDay), Window: day, Cost: 1}, n.Prefix())
-	for _, c := range s.conversions(n) {
-		if s.o.Proof == ProofAuto {
-			c.Kind = Conversion
-			all.charges = append(all.charges, c)
-		}
-	}
+	all.charges = append(all.charges, s.conversions(n, Conversion)...)
 	all.add(Charge{Budget: "service_sends_day", Kind: Daily, Limit: int64(l.ServiceSendsDay), Cost: 1})
 	all.add(Charge{Budget: "service_spend_day", Kind: Daily, Limit: l.ServiceSpendDay, Cost: s.o.MaxPrice})
 	return own.charges, all.charges
 }
 
-// conversions are the conversion rates that a number counts in, each a Charge of one whose Kind the caller sets.
-func (s *Service) conversions(n Number) []Charge {
-	if s.o.Limits.ConversionFloor == 0 {
+// conversions are the conversion rates that a number counts in, as sent or as redeemed. A rate has no hard tier: where
+// no proof of work is ever asked for, none is kept.
+func (s *Service) conversions(n Number, kind ChargeKind) []Charge {
+	floor := s.o.Limits.ConversionFloor
+	if floor == 0 || s.o.Proof == ProofOff {
 		return nil
 	}
 	l := &budgetList{keys: s.o.Keys}
-	floor := s.o.Limits.ConversionFloor
-	l.add(Charge{Budget: "conversion_floor", Limit: prefixConversions, Window: conversionWindow, Floor: floor, Cost: 1}, "prefix", n.Prefix())
-	l.add(Charge{Budget: "conversion_floor", Limit: countryConversions, Window: conversionWindow, Floor: floor, Cost: 1}, "country", n.CallingCode())
+	l.add(Charge{Budget: "conversion_floor", Kind: kind, Limit: prefixConversions, Window: conversionWindow, Floor: floor, Cost: 1}, "prefix", n.Prefix())
+	l.add(Charge{Budget: "conversion_floor", Kind: kind, Limit: countryConversions, Window: conversionWindow, Floor: floor, Cost: 1}, "country", n.CallingCode())
 	return l.charges
 }
 
@@ -140,12 +139,35 @@ func (s *Service) lookupBudgets(c Client, n Number) []Charge {
 		address := networks(c.Address)[0].name
 		once = s.o.Keys.Name("asked", address, n.E164())
 		if s.o.Proof == ProofAuto {
-			l.add(Charge{Budget: "address_lookups", Kind: Rate, Limit: int64(s.o.Limits.AddressLookups), Window: 10 * time.Minute, Cost: 1, Once: once}, address)
+			l.add(Charge{Budget: "address_lookups", Kind: Rate, Limit: int64(s.o.Limits.AddressLookups), Window: 10 * time.Minute, Cost: 1, Once: once, OnceFor: askedFor}, address)
 		}
-		l.add(Charge{Budget: "address_lookups_day", Kind: Rate, Limit: int64(s.o.Limits.AddressLookupsDay), Window: day, Cost: 1, Once: once}, address)
+		l.add(Charge{Budget: "address_lookups_day", Kind: Rate, Limit: int64(s.o.Limits.AddressLookupsDay), Window: day, Cost: 1, Once: once, OnceFor: askedFor}, address)
 	}
-	l.add(Charge{Budget: "service_lookups_day", Kind: Daily, Limit: int64(s.o.Limits.ServiceLookupsDay), Window: 10 * time.Minute, Cost: 1, Once: once})
+	l.add(Charge{Budget: "service_lookups_day", Kind: Daily, Limit: int64(s.o.Limits.ServiceLookupsDay), Cost: 1, Once: once, OnceFor: askedFor})
 	return l.charges
+}
+
+// lookupLooks refuse an address that may not look numbers up any more, at no cost, before a send could tell it whether
+// one is registered (T40). The whole service's budget of lookups is not among them: whoever used it up would stop
+// everybody's sends.
+func (s *Service) lookupLooks(c Client, n Number) []Charge {
+	var looks []Charge
+	for _, charge := range s.lookupBudgets(c, n) {
+		if charge.Kind == Rate {
+			charge.Cost = 0
+			looks = append(looks, charge)
+		}
+	}
+	return looks
+}
+
+// restriction is how a number with many wrong guesses is treated. Nobody can hand in a proof of work yet; where none is
+// ever asked for, only the row restricts.
+func (s *Service) restriction() Restriction {
+	return Restriction{
+		DayWrong: s.o.Limits.NumberWrongDay, RowWrong: s.o.Limits.NumberWrongRow,
+		Proven: s.o.Proof == ProofOff, Strict: time.Now().UnixNano() < s.wrongUntil.Load(),
+	}
 }
 
 // network is one of the blocks that an address counts in.
@@ -207,8 +229,6 @@ func (s *Service) giveBack(ctx context.Context, c Client, n Number, charges []Ch
 	if len(back) == 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTime)
-	defer cancel()
 	if _, err := s.o.Limiter.Take(ctx, back...); err != nil {
 		s.record(ctx, c, n, Event{Kind: EventWarning, Outcome: StoreDown.String(), Err: err})
 	}
@@ -239,15 +259,10 @@ func overpaid(shared []Charge, price int64) []Charge {
 
 // redeemed counts a success in the conversion rates.
 func (s *Service) redeemed(ctx context.Context, c Client, n Number) {
-	charges := s.conversions(n)
-	for i := range charges {
-		charges[i].Kind = Redeemed
-	}
+	charges := s.conversions(n, Redeemed)
 	if len(charges) == 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, finishTime)
-	defer cancel()
 	if _, err := s.o.Limiter.Take(ctx, charges...); err != nil {
 		s.record(ctx, c, n, Event{Kind: EventWarning, Outcome: StoreDown.String(), Err: err})
 	}

@@ -47,7 +47,7 @@ type Error struct {
 	RetryAfter   time.Duration // when trying again makes sense; 0: not known
 	AttemptsLeft int           // with WrongCode
 	Rule         PolicyRule    // with InvalidPassword
-	Budget       string        // with Limited: the setting that refuses, for operators
+	Budget       string        // with Limited and TooManyWrong: the setting that refuses, for operators
 	Cause        error         // for the log; holds no number, code, password or secret (T36)
 }
 

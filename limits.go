@@ -47,17 +47,16 @@ type Limits struct {
 	ConversionFloor float64
 }
 
-// valid reports whether every limit is one that can be kept.
+// valid reports whether every limit is one that can be kept: up to 10⁹, so that no product of tiers overflows.
 func (l Limits) valid() bool {
-	for _, n := range []int64{int64(l.NumberSendsHour), int64(l.NumberSendsDay), int64(l.NumberReserved), int64(l.LiveFlows),
-		int64(l.AddressSends10m), int64(l.AddressSendsDay), int64(l.PrefixSendsHour), int64(l.PrefixSendsDay),
-		int64(l.ServiceSendsDay), l.ServiceSpendDay, int64(l.ServiceWrongDay), int64(l.NumberWrongDay), int64(l.NumberWrongRow),
-		int64(l.AddressNumberDay), int64(l.AddressLookups), int64(l.AddressLookupsDay), int64(l.ServiceLookupsDay)} {
-		if n < 0 {
+	for _, n := range []int{l.NumberSendsHour, l.NumberSendsDay, l.NumberReserved, l.LiveFlows, l.AddressSends10m, l.AddressSendsDay,
+		l.PrefixSendsHour, l.PrefixSendsDay, l.ServiceSendsDay, l.ServiceWrongDay, l.NumberWrongDay, l.NumberWrongRow,
+		l.AddressNumberDay, l.AddressLookups, l.AddressLookupsDay, l.ServiceLookupsDay} {
+		if n < 0 || n > 1e9 {
 			return false
 		}
 	}
-	return l.ConversionFloor >= 0 && l.ConversionFloor <= 1
+	return l.ServiceSpendDay >= 0 && l.ServiceSpendDay <= 1e15 && l.ConversionFloor >= 0 && l.ConversionFloor <= 1
 }
 
 // DefaultLimits are the budgets that the service is meant to run with.

@@ -79,6 +79,10 @@ type IssueRequest struct {
 	LiveFlows int             // live records of this number in other flows; 0: no cap
 	Guesses   int             // own wrong guesses after which a record is not renewed but replaced
 
+	// Restriction is that of a Guess: where it would refuse the record's next guess in its flow, the record is replaced
+	// too. A person who is told to ask for a new code gets one that can be redeemed.
+	Restriction
+
 	// Replace is the version that an earlier Issue's IssueChanged told: a record of this version whose fingerprint
 	// differs is replaced. 0: such a record is left alone and told of.
 	Replace uint64
@@ -109,7 +113,7 @@ type Issued struct {
 // Ticket names one issue of one record.
 type Ticket struct {
 	Number, Flow Name
-	Version      uint64 // of the record; every issue gives a new one, unique to the number
+	Version      uint64 // of the record; every issue gives a new one, unique to the number while the store remembers it
 	Key          KeyID  // with Nonce: what the code is drawn from
 	Nonce        string
 	PriorExpiry  time.Time // on the store's clock; zero after a first issue
@@ -126,10 +130,15 @@ type Guess struct {
 	Guesses     int           // wrong guesses a record bears in its own flow
 	PoolGuesses int           // wrong guesses it bears from callers without its flow; 0: the flow is required
 	Grace       time.Duration // a first match moves the expiry to at least this from now
-	DayWrong    int           // wrong guesses in 24 h after which only a record's first guess in its flow is free; 0: no cap
-	RowWrong    int           // the same for wrong guesses in a row since the last success, where a proof does not help; 0: no cap
-	Proven      bool          // the request carries a proof of work
-	Strict      bool          // treat the number as if DayWrong were reached
+	Restriction
+}
+
+// Restriction is how a number is treated that bears many wrong guesses: only a record's first guess in its flow is free.
+type Restriction struct {
+	DayWrong int  // wrong guesses in 24 h after which it begins; 0: no cap
+	RowWrong int  // wrong guesses in a row since the last success after which a proof does not help; 0: no cap
+	Proven   bool // the request carries a proof of work, which frees it until RowWrong
+	Strict   bool // treat the number as if DayWrong were reached
 }
 
 // GuessOutcome is what Codes.Guess found.
@@ -149,6 +158,7 @@ const (
 type Verdict struct {
 	Outcome      GuessOutcome
 	Remembered   bool // this very request had its verdict before
+	Used         bool // with GuessMatch: the record was redeemed before
 	AttemptsLeft int  // with GuessWrong
 	WrongInRow   int  // with a charged GuessWrong: the number's wrong guesses since its last success
 
@@ -201,9 +211,10 @@ type Charge struct {
 	Floor  float64       // Conversion
 	Cost   int64         // 0: only look; negative: give back, which never refuses
 
-	// Once, if set, names what is counted at most once within Window, such as an address asking for a number: while
+	// Once, if set, names what is counted at most once within OnceFor, such as an address asking for a number: while
 	// that mark stands the charge costs and refuses nothing.
-	Once Name
+	Once    Name
+	OnceFor time.Duration
 }
 
 // Decision is the outcome of Limiter.Take.

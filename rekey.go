@@ -4,15 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
 // This file is the recovery, from top to bottom: Check, Send, Reset. Nothing else decides what happens to a code.
 
 const (
-	// deliverTime bounds a delivery over all providers; finishTime what comes after a reset is decided.
-	deliverTime = 12 * time.Second
-	finishTime  = 5 * time.Second
+	// operationTime bounds a whole Check, Send or Reset, deliverTime a delivery over all providers.
+	operationTime = 30 * time.Second
+	deliverTime   = 12 * time.Second
 	// answerGrid is what answers wait for where nobody may know who has an account: they leave at whole multiples of it
 	// after the request came. That a row was found costs microseconds more than that none was; both take one step of the
 	// grid (T39).
@@ -35,6 +36,8 @@ func (s *Service) Check(ctx context.Context, c Client, mobile string) (count int
 	}
 	defer func() { s.tell(ctx, c, n, EventCheck, began, err) }()
 	defer s.level(began)
+	ctx, done := toTheEnd(ctx)
+	defer done()
 	if err := s.take(ctx, c, n, s.lookupBudgets(c, n)); err != nil {
 		return 0, err
 	}
@@ -59,7 +62,12 @@ func (s *Service) Send(ctx context.Context, c Client, mobile string) (sent Sent,
 	}
 	defer func() { s.tell(ctx, c, n, EventSend, began, err) }()
 	defer s.level(began)
+	ctx, done := toTheEnd(ctx)
+	defer done()
 	address, shared := s.sendBudgets(c, n)
+	if s.o.Disclosure {
+		address = append(address, s.lookupLooks(c, n)...)
+	}
 	if err := s.take(ctx, c, n, append(address, shared...)); err != nil {
 		return Sent{}, err
 	}
@@ -69,8 +77,8 @@ func (s *Service) Send(ctx context.Context, c Client, mobile string) (sent Sent,
 	issued, real, err := s.issue(ctx, c, n, flow)
 	if err != nil {
 		s.giveBack(ctx, c, n, shared)
-		if KindOf(err) == NotRegistered {
-			// Whoever asks for a code of a number that nobody has asks whether anybody has it (T40).
+		if kind := KindOf(err); kind == NotRegistered || kind == SeveralAccounts {
+			// Whoever is told so has asked whether anybody has the number (T40).
 			if limited := s.take(ctx, c, n, s.lookupBudgets(c, n)); limited != nil {
 				return Sent{}, limited
 			}
@@ -98,7 +106,10 @@ func (s *Service) Send(ctx context.Context, c Client, mobile string) (sent Sent,
 		})
 		return sent, nil
 	}
-	return sent, s.deliver(context.WithoutCancel(ctx), c, n, issued, shared)
+	if err := s.deliver(ctx, c, n, issued, shared); err != nil {
+		return Sent{}, err
+	}
+	return sent, nil
 }
 
 // issue finds the account and makes or renews its code. real is false where the number has no account and nobody may
@@ -112,6 +123,7 @@ func (s *Service) issue(ctx context.Context, c Client, n Number, flow string) (i
 	if validFlow(c.Flow) {
 		request.Flow = s.flowName(c.Flow)
 	}
+	request.Restriction = s.restriction()
 	request.HourSends, request.DaySends = s.numberSends(c, n)
 	request.Key, request.Nonce = s.o.Keys.Newest(), token()
 	code, ok := s.o.Keys.drawCode(request.Key, n, request.Nonce)
@@ -177,16 +189,17 @@ func unknownKey() error {
 }
 
 // deliver hands the code to the providers. It is taken back only if it certainly was not sent; after an unknown outcome
-// it may be on its way and stays good (T31).
+// it may be on its way and stays good (T31). Where nobody may know who has an account it is never taken back: the code
+// of a number that nobody has isn't either, and the next answers must be the same (T39).
 func (s *Service) deliver(ctx context.Context, c Client, n Number, issued Issued, shared []Charge) error {
 	code, ok := s.o.Keys.drawCode(issued.Ticket.Key, n, issued.Ticket.Nonce)
 	if !ok {
 		return unknownKey()
 	}
-	ctx, cancel := context.WithTimeout(ctx, deliverTime)
+	sending, cancel := context.WithTimeout(ctx, deliverTime)
 	defer cancel()
 	began := time.Now()
-	receipt, err := s.o.Sender.Send(ctx, Message{ID: token(), To: n, Code: code, Language: c.Language, ExpiresIn: issued.ExpiresIn})
+	receipt, err := s.o.Sender.Send(sending, Message{ID: token(), To: n, Code: code, Language: c.Language, ExpiresIn: issued.ExpiresIn})
 	event := Event{Kind: EventDeliver, Provider: receipt.Provider, Receipt: receipt.ID, Price: receipt.Price, Elapsed: time.Since(began), Err: err}
 	certain := !errors.Is(err, ErrUnknown) && (errors.Is(err, ErrRejected) || errors.Is(err, ErrUnavailable))
 	switch {
@@ -205,15 +218,17 @@ func (s *Service) deliver(ctx context.Context, c Client, n Number, issued Issued
 	case !certain:
 		return nil
 	}
-	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTime)
-	defer cancel()
-	if err := s.o.Codes.Withdraw(after, issued.Ticket); err != nil {
-		// The code that nobody got stays until it expires, and so does the interval.
-		s.record(after, c, n, Event{Kind: EventWithdraw, Outcome: StoreDown.String(), Err: err})
-	} else {
-		s.record(after, c, n, Event{Kind: EventWithdraw, Outcome: "ok"})
+	if !s.o.Disclosure {
+		s.giveBack(ctx, c, n, unsent(shared))
+		return &Error{Kind: NotDelivered, Cause: err}
 	}
-	s.giveBack(after, c, n, shared)
+	withdraw := Event{Kind: EventWithdraw, Outcome: "ok"}
+	if withdraw.Err = s.o.Codes.Withdraw(ctx, issued.Ticket); withdraw.Err != nil {
+		// The code that nobody got stays until it expires, and so does the interval.
+		withdraw.Outcome = StoreDown.String()
+	}
+	s.record(ctx, c, n, withdraw)
+	s.giveBack(ctx, c, n, shared)
 	return &Error{Kind: NotDelivered, Cause: err}
 }
 
@@ -234,6 +249,9 @@ func (s *Service) Reset(ctx context.Context, c Client, r ResetRequest) (done Don
 	if !ok {
 		return Done{}, &Error{Kind: InvalidCode}
 	}
+
+	ctx, cancel := toTheEnd(ctx)
+	defer cancel()
 
 	// 2. GUESS: the store counts and compares at once.
 	request := s.o.Keys.Name("request", n.E164(), c.Flow, code.Reveal(), r.Password)
@@ -257,7 +275,7 @@ func (s *Service) Reset(ctx context.Context, c Client, r ResetRequest) (done Don
 		}
 		account := accounts[0]
 		fingerprints := s.o.Keys.fingerprints(account)
-		if !contains(fingerprints, verdict.Fingerprint) {
+		if !slices.Contains(fingerprints, verdict.Fingerprint) {
 			// The password has changed since the send. If this very request matched before the change, it may be what
 			// changed it, and is told so; everybody else learns nothing of the password now there (T18, T45).
 			if !matchedBefore {
@@ -295,8 +313,7 @@ func (s *Service) guess(ctx context.Context, c Client, n Number, code Code, requ
 	guess := Guess{
 		Number: s.o.Keys.NumberName(n), Checks: s.o.Keys.checks(n, code), Request: request,
 		Guesses: s.o.Code.Guesses, PoolGuesses: s.o.Code.PoolGuesses, Grace: matchGrace,
-		DayWrong: s.o.Limits.NumberWrongDay, RowWrong: s.o.Limits.NumberWrongRow,
-		Proven: s.o.Proof == ProofOff, Strict: time.Now().UnixNano() < s.wrongUntil.Load(),
+		Restriction: s.restriction(),
 	}
 	if validFlow(c.Flow) {
 		guess.Flow = s.flowName(c.Flow)
@@ -329,8 +346,9 @@ func (s *Service) guess(ctx context.Context, c Client, n Number, code Code, requ
 
 // finish does what follows a reset. The reset stands whatever becomes of it: the fingerprint fits no more.
 func (s *Service) finish(ctx context.Context, c Client, n Number, v Verdict, request Name, replaced []Keyed) Done {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTime)
-	defer cancel()
+	if v.Used {
+		return Done{Device: s.deviceToken(n)}
+	}
 	err := s.o.Codes.Finish(ctx, Redemption{
 		Number: s.o.Keys.NumberName(n), Flow: v.Flow, Nonce: v.Nonce, Request: request,
 		Account: v.Account, Fingerprints: replaced,
@@ -339,6 +357,12 @@ func (s *Service) finish(ctx context.Context, c Client, n Number, v Verdict, req
 		s.record(ctx, c, n, Event{Kind: EventFinish, Outcome: StoreDown.String(), Err: err})
 	}
 	return Done{Device: s.deviceToken(n)}
+}
+
+// toTheEnd lets an operation run to its end though the client has hung up: whoever leaves between a charge and its
+// answer must not keep it from being given back, nor a guess from being counted (T01, T29).
+func toTheEnd(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), operationTime)
 }
 
 // level holds an answer back until the next step of the grid, where nobody may know who has an account.
@@ -358,12 +382,3 @@ func usersError(err error) error {
 
 func (s *Service) flowName(flow string) Name  { return s.o.Keys.Name("flow", flow) }
 func (s *Service) accountName(id string) Name { return s.o.Keys.Name("account", id) }
-
-func contains(all []Keyed, one Keyed) bool {
-	for _, k := range all {
-		if k == one {
-			return true
-		}
-	}
-	return false
-}

@@ -85,7 +85,8 @@ func New(o Options) (*Service, error) {
 	require(o.Code.Guesses > 0 && o.Code.Guesses <= 10, "a code must bear from 1 to 10 wrong guesses")
 	require(o.Code.PoolGuesses >= 0 && o.Code.PoolGuesses <= 10, "a code must bear from 0 to 10 wrong guesses without its flow")
 	require(o.Limits.NumberReserved <= o.Limits.NumberSendsDay || o.Limits.NumberSendsDay == 0, "a number's reserved sends must be among its sends of the day")
-	require(o.Limits.valid(), "no limit may be under 0, and the conversion floor must be from 0 to 1")
+	require(o.Limits.valid(), "no limit may be under 0 or over 10⁹ (spend: 10¹⁵ millionths), and the conversion floor must be from 0 to 1")
+	require(o.MaxPrice >= 0, "the most that a message can cost may not be under 0")
 	if len(faults) > 0 {
 		return nil, errors.Join(faults...)
 	}
@@ -123,6 +124,8 @@ func (s *Service) Drain(ctx context.Context) error {
 func (s *Service) inBackground(ctx context.Context, c Client, n Number, f func(context.Context)) {
 	ctx = context.WithoutCancel(ctx)
 	s.background.Go(func() {
+		ctx, done := toTheEnd(ctx)
+		defer done()
 		defer func() {
 			// Nobody else would catch it, and the process serves others. The value may hold anything: only its type is told (T36).
 			if p := recover(); p != nil {
@@ -145,7 +148,7 @@ func (s *Service) record(ctx context.Context, c Client, n Number, e Event) {
 	s.o.Recorder.Record(ctx, e)
 }
 
-// tell records the outcome of a request and passes its error on.
+// tell records the outcome of a request.
 func (s *Service) tell(ctx context.Context, c Client, n Number, kind EventKind, began time.Time, err error) {
 	e := Event{Kind: kind, Outcome: "ok", Elapsed: time.Since(began)}
 	if err != nil {

@@ -70,8 +70,8 @@ func take(now instant, charges []rekey.Charge, place []places, docs []*budget) (
 			if after[mark].Mark > now {
 				continue
 			}
-			if _, set := marks[mark]; !set {
-				marks[mark] = now.add(c.Window)
+			if c.Cost > 0 {
+				marks[mark] = now.add(c.OnceFor)
 			}
 		}
 		used, wait := after[place[i].bucket].charge(now, c)
@@ -162,7 +162,7 @@ func (b *budget) conversion(now instant, c rekey.Charge) (used int64, wait time.
 	if c.Kind == rekey.Redeemed {
 		latest.Redeemed += c.Cost
 	} else {
-		latest.Sent += c.Cost
+		latest.Sent = max(0, latest.Sent+c.Cost) // what is given back may have been charged to an earlier slot
 		sent += c.Cost
 	}
 	b.Until = max(b.Until, latest.Start.add(c.Window))

@@ -10,8 +10,8 @@ import (
 
 const (
 	day = 24 * time.Hour
-	// remembered is how many requests a record remembers with their verdicts: with 5 own and 3 flowless guesses no
-	// wrong one is forgotten while the record can still be guessed.
+	// remembered is how many requests a record remembers with their verdicts, at the least: as many as there are guesses,
+	// so that no wrong one is forgotten, and charged again, while the record can still be guessed.
 	remembered = 8
 	// rowMemory is how long wrong guesses in a row are held against a number that nobody asks about any more.
 	rowMemory = 365 * day
@@ -135,7 +135,7 @@ func (n *number) issue(now instant, r rekey.IssueRequest) (rekey.Issued, bool) {
 		flow = r.NewFlow
 	}
 	renew := false
-	if old != nil && !old.Used && old.Own < r.Guesses && old.Account == r.Account {
+	if old != nil && !old.Used && old.Own < r.Guesses && !n.restricted(old, r.Restriction) && old.Account == r.Account {
 		fingerprint, known := valueOf(r.Fingerprints, old.Key)
 		switch {
 		case !known:
@@ -236,13 +236,10 @@ func (n *number) guess(now instant, g rekey.Guess) (rekey.Verdict, bool) {
 	if *wrong >= budget {
 		return rekey.Verdict{Outcome: rekey.GuessExhausted}, false
 	}
-	// A code's first guess in its flow stays free whatever strangers did, or they could lock the owner out.
-	if free := own && r.Own == 0; !free {
-		overDay := g.Strict || (g.DayWrong > 0 && len(n.Wrong) >= g.DayWrong)
-		overRow := g.RowWrong > 0 && n.Row >= g.RowWrong
-		if overRow || (overDay && !g.Proven) {
-			return rekey.Verdict{Outcome: rekey.GuessRestricted}, false
-		}
+	// A code's first guess in its flow stays free whatever strangers did, or they could lock the owner out. (Over the row
+	// it is to need a proof of work, once there is one.)
+	if (!own || r.Own > 0) && n.over(g.Restriction) {
+		return rekey.Verdict{Outcome: rekey.GuessRestricted}, false
 	}
 	check, known := valueOf(g.Checks, r.Key)
 	if !known {
@@ -253,7 +250,7 @@ func (n *number) guess(now instant, g rekey.Guess) (rekey.Verdict, bool) {
 			r.Matched = true
 			r.Expires = max(r.Expires, now.add(g.Grace))
 		}
-		r.remember(g.Request, matched)
+		r.remember(g.Request, matched, g.Guesses+g.PoolGuesses)
 		return r.match(false), true
 	}
 	*wrong++
@@ -264,9 +261,19 @@ func (n *number) guess(now instant, g rekey.Guess) (rekey.Verdict, bool) {
 		n.Wrong = slices.Delete(n.Wrong, 0, max(0, len(n.Wrong)-g.DayWrong))
 	}
 	left := budget - *wrong
-	r.remember(g.Request, left)
+	r.remember(g.Request, left, g.Guesses+g.PoolGuesses)
 	return rekey.Verdict{Outcome: rekey.GuessWrong, AttemptsLeft: left, WrongInRow: n.Row}, true
 }
+
+// over reports whether the number bears so many wrong guesses that no more than first ones are free.
+func (n *number) over(r rekey.Restriction) bool {
+	overDay := r.Strict || (r.DayWrong > 0 && len(n.Wrong) >= r.DayWrong)
+	overRow := r.RowWrong > 0 && n.Row >= r.RowWrong
+	return overRow || (overDay && !r.Proven)
+}
+
+// restricted reports whether a record's next guess in its flow would be refused.
+func (n *number) restricted(o *record, r rekey.Restriction) bool { return o.Own > 0 && n.over(r) }
 
 // newest is the record that was issued last, used or not.
 func (n *number) newest() *record {
@@ -282,22 +289,22 @@ func (n *number) newest() *record {
 func (r *record) match(again bool) rekey.Verdict {
 	return rekey.Verdict{
 		Outcome: rekey.GuessMatch, Remembered: again,
-		Flow: r.Flow, Nonce: r.Nonce, Account: r.Account,
+		Used: r.Used, Flow: r.Flow, Nonce: r.Nonce, Account: r.Account,
 		Fingerprint: rekey.Keyed{Key: r.Key, Value: r.Fingerprint},
 	}
 }
 
-func (r *record) remember(name rekey.Name, left int) {
+func (r *record) remember(name rekey.Name, left, guesses int) {
 	r.Requests = slices.DeleteFunc(r.Requests, func(q request) bool { return q.Name == name })
 	r.Requests = append(r.Requests, request{Name: name, Left: left})
-	r.Requests = slices.Delete(r.Requests, 0, max(0, len(r.Requests)-remembered))
+	r.Requests = slices.Delete(r.Requests, 0, max(0, len(r.Requests)-max(remembered, guesses)))
 }
 
 // finish marks a redeemed record (protocol, reset, step 6).
 func (n *number) finish(now instant, f rekey.Redemption) bool {
 	if r := n.record(f.Flow); r != nil && r.Nonce == f.Nonce {
 		r.Used = true
-		r.remember(f.Request, matched)
+		r.remember(f.Request, matched, len(r.Requests))
 	}
 	n.Records = slices.DeleteFunc(n.Records, func(o record) bool {
 		replaced, known := valueOf(f.Fingerprints, o.Key)

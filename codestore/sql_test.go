@@ -17,7 +17,8 @@ import (
 func guess(r rekey.IssueRequest, check, request rekey.Name) rekey.Guess {
 	return rekey.Guess{
 		Number: r.Number, Flow: r.NewFlow, Checks: []rekey.Keyed{{Key: r.Key, Value: check}}, Request: request,
-		Guesses: 5, PoolGuesses: 3, Grace: 150 * time.Second, DayWrong: 20, RowWrong: 100,
+		Guesses: 5, PoolGuesses: 3, Grace: 150 * time.Second,
+		Restriction: rekey.Restriction{DayWrong: 20, RowWrong: 100},
 	}
 }
 
@@ -169,7 +170,7 @@ func TestEveryRowExpires(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, kind := range []rekey.ChargeKind{rekey.Rate, rekey.Daily, rekey.Conversion, rekey.Redeemed} {
-		c := rekey.Charge{Name: rekey.Name(fmt.Sprint(kind)), Kind: kind, Limit: 9, Window: time.Hour, Cost: 1, Once: rekey.Name(fmt.Sprint("once ", kind))}
+		c := rekey.Charge{Name: rekey.Name(fmt.Sprint(kind)), Kind: kind, Limit: 9, Window: time.Hour, Cost: 1, Once: rekey.Name(fmt.Sprint("once ", kind)), OnceFor: time.Hour}
 		if _, err := s.Take(t.Context(), c); err != nil {
 			t.Fatal(err)
 		}

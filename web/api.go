@@ -2,13 +2,11 @@ package web
 
 import (
 	"errors"
-	"io"
 	"math"
 	"mime"
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	"rekey"
 )
@@ -35,7 +33,7 @@ var (
 
 // send asks for a code.
 func (s *server) send(w http.ResponseWriter, r *request) error {
-	body, err := readBody(w, r)
+	body, err := r.body.readAll()
 	if err != nil {
 		return err
 	}
@@ -65,7 +63,7 @@ func (s *server) send(w http.ResponseWriter, r *request) error {
 // reset redeems a code for a new password. The Service checks the forms of number, password and code itself, in the
 // order of the contract; only what is wrong with the JSON is said here.
 func (s *server) reset(w http.ResponseWriter, r *request) error {
-	body, err := readBody(w, r)
+	body, err := r.body.readAll()
 	if err != nil {
 		return err
 	}
@@ -97,25 +95,6 @@ func orNotObject(err error, notObject *refusal) error {
 		return notObject
 	}
 	return errNotJSON
-}
-
-// readBody reads the whole body, which ServeHTTP has limited to maxBody (T22). One that is encoded is refused, so that
-// four kilobytes on the wire are four kilobytes.
-func readBody(w http.ResponseWriter, r *request) ([]byte, error) {
-	if len(r.Header.Values("Content-Encoding")) > 0 {
-		return nil, errEncoding
-	}
-	body, err := io.ReadAll(r.Body)
-	if err == nil {
-		return body, nil
-	}
-	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		// net/http would take in another 256 KiB in the hope of keeping the connection. A deadline that has passed stops
-		// it; where it can't be set there is no connection to read from.
-		_ = http.NewResponseController(w).SetReadDeadline(time.Now())
-		return nil, errTooLarge
-	}
-	return nil, errNotJSON // cut off, or chunks that are none
 }
 
 // isFormPost reports whether the body is a form that wants HTML back. Any other body is read as JSON, whatever its type

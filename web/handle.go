@@ -24,6 +24,7 @@ type request struct {
 	address  netip.Addr // the client's, after trusted proxies
 	language string     // the installed language that fits best, such as "zh-CN"
 	form     bool       // a form post: it gets HTML back, never JSON
+	body     *body
 }
 
 // client is what the recovery is told of whoever asks. flow is what the body hands back; the cookie stands in for it.
@@ -34,20 +35,12 @@ func (s *server) client(r *request, flow string) rekey.Client {
 	return rekey.Client{Address: r.address, Flow: flow, Device: s.device(r), Language: r.language, RequestID: r.id}
 }
 
-// maxBody is how much of a body is read, in bytes: four fields take a few hundred (T22).
-const maxBody = 4 << 10
-
 // ServeHTTP is the way in and out of every request: headers, limits, the log line, and whatever panics.
 func (s *server) ServeHTTP(rw http.ResponseWriter, hr *http.Request) {
 	began := time.Now()
-	// The reader needs net/http's own writer: that is how it closes the connection of whoever sends too much. The
-	// request is its caller's: only a copy may be changed.
-	limited := *hr
-	limited.Body = http.MaxBytesReader(rw, hr.Body, maxBody)
-	hr = &limited
 	where := s.route(hr.URL)
-	w := &recorder{ResponseWriter: rw}
-	r := &request{Request: hr, route: where.name}
+	r := &request{Request: hr, route: where.name, body: newBody(rw, hr)}
+	w := &recorder{ResponseWriter: rw, body: r.body}
 	defer func() {
 		s.Log.LogAttrs(hr.Context(), slog.LevelInfo, "request",
 			slog.String("request", r.id),
@@ -221,9 +214,10 @@ func stack() []string {
 	}
 }
 
-// recorder remembers what was answered, for the log.
+// recorder remembers what was answered, for the log, and leaves the body before an answer begins.
 type recorder struct {
 	http.ResponseWriter
+	body   *body
 	status int
 	bytes  int64
 }
@@ -231,13 +225,14 @@ type recorder struct {
 func (w *recorder) WriteHeader(status int) {
 	if w.status == 0 {
 		w.status = status
+		w.body.leave()
 	}
 	w.ResponseWriter.WriteHeader(status)
 }
 
 func (w *recorder) Write(p []byte) (int, error) {
 	if w.status == 0 {
-		w.status = http.StatusOK
+		w.WriteHeader(http.StatusOK)
 	}
 	n, err := w.ResponseWriter.Write(p)
 	w.bytes += int64(n)

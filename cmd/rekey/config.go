@@ -145,6 +145,7 @@ type loaded struct {
 	settings []*setting // every key in the order of the example, those of the providers included
 	faults   faults     // in the order of the file; empty: the configuration is sound
 	file     string     // "": there is none
+	unread   bool       // there is a file, but what it says is not known
 }
 
 // load reads the configuration. path is that of --config, else REKEY_CONFIG says which file, else it is rekey.toml where
@@ -165,6 +166,7 @@ func load(path string, env []string) *loaded {
 	case path == "" && errors.Is(err, fs.ErrNotExist):
 		l.file = ""
 	case err != nil:
+		l.unread = true
 		l.add(origin{file: l.file}, "", "can't be read: "+reason(err)+"; name a readable file by --config or REKEY_CONFIG")
 	default:
 		l.readFile(string(data))
@@ -183,21 +185,29 @@ func (l *loaded) sort() {
 	})
 }
 
-// add notes a fault. The first of a key is told: what follows from it is not.
-func (l *loaded) add(at origin, key, text string) {
-	if key != "" && slices.ContainsFunc(l.faults, func(f fault) bool { return f.key == key }) {
+// add notes the faults that were found in a key at once. If there are others of it already, these follow from them and
+// are not told.
+func (l *loaded) add(at origin, key string, texts ...string) {
+	if key != "" && l.has(key) {
 		return
 	}
-	l.faults = append(l.faults, fault{at, key, text})
+	for _, text := range texts {
+		l.faults = append(l.faults, fault{at, key, text})
+	}
 }
 
-// object notes a fault of a key where its value stands.
-func (l *loaded) object(key, text string) {
+// object notes faults of a key where its value stands.
+func (l *loaded) object(key string, texts ...string) {
 	at := origin{}
 	if s := l.find(key); s != nil {
 		at = s.origin
 	}
-	l.add(at, key, text)
+	l.add(at, key, texts...)
+}
+
+// has reports whether a key has a fault already.
+func (l *loaded) has(key string) bool {
+	return slices.ContainsFunc(l.faults, func(f fault) bool { return f.key == key })
 }
 
 func (l *loaded) find(key string) *setting {

@@ -1,12 +1,15 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"io/fs"
 	"maps"
 	"os"
 	"regexp"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 
 	"rekey"
@@ -19,26 +22,50 @@ func (l *loaded) check() {
 		if s.value.judge == nil {
 			continue
 		}
-		if err := s.value.judge(); err != nil {
-			l.object(s.key, err.Error())
-		}
+		l.object(s.key, sentences(s.value.judge())...)
+	}
+	l.checkUsers()
+	l.checkPublic()
+	l.checkExposure()
+	if l.unread {
+		return // what is missing, or does not fit the rest, may be right in the file
 	}
 	l.checkKeys()
 	l.checkAddresses()
 	l.checkNumbers()
 	l.checkProviders()
 	_, err := newDelivery(&l.config, nil)
-	l.addAll(err)
-	if !l.has("users.preset") && !l.has("numbers.plan") {
-		l.addAll(l.userSettings().Validate())
-	}
-	l.checkPublic()
-	l.checkExposure()
+	l.addAll(errors.Join(err, l.inUse()))
 }
 
-// requireKeys notes that there are no keys. Only what touches codes needs them.
+// sentences is the single errors of what errors.Join made, each as text and no text twice.
+func sentences(err error) []string {
+	var all []string
+	for _, e := range each(err) {
+		if text := e.Error(); !slices.Contains(all, text) {
+			all = append(all, text)
+		}
+	}
+	return all
+}
+
+// checkUsers asks package userdb about [users]. Where the preset or the plan is at fault, its default stands in for it:
+// the other settings may be wrong as well.
+func (l *loaded) checkUsers() {
+	c := l.config
+	if l.has("users.preset") {
+		c.Users.Preset = ""
+	}
+	if l.has("numbers.plan") {
+		c.Numbers.Plan = mainland
+	}
+	l.addAll(c.userSettings().Validate())
+}
+
+// requireKeys notes that there are no keys. Only what touches codes needs them. Of a file that could not be read nobody
+// knows: an operator who was told to make new keys might replace good ones.
 func (l *loaded) requireKeys() {
-	if len(l.Keys) == 0 {
+	if len(l.Keys) == 0 && !l.unread {
 		l.object("keys", "is required; "+makeKey+`, then set keys = ["…"] or `+variable("keys")+"_FILE")
 		l.sort()
 	}
@@ -54,11 +81,6 @@ func (l *loaded) checkKeys() {
 	if _, err := keyring(l.Keys, l.IndexKey); err != nil {
 		l.object("keys", "can't be used: "+err.Error())
 	}
-}
-
-// has reports whether a key has a fault already.
-func (l *loaded) has(key string) bool {
-	return slices.ContainsFunc(l.faults, func(f fault) bool { return f.key == key })
 }
 
 func (l *loaded) checkAddresses() {
@@ -160,26 +182,20 @@ func (l *loaded) checkProviders() {
 			}
 		}
 	}
-	l.checkInUse()
 }
 
-// checkInUse checks what hangs on the providers that messages really go to.
-func (l *loaded) checkInUse() {
+// inUse is the faults that hang on the providers that messages really go to, as newDelivery tells its own.
+func (l *loaded) inUse() error {
+	var faults []error
 	for _, name := range l.used() {
 		p := l.SMS.Providers[name]
-		if p == nil && name == inboxName {
-			p = &providerConfig{Type: "inbox"}
-		}
-		if p == nil {
-			continue // NewFailover tells
-		}
-		if p.Type == "inbox" && strings.HasPrefix(l.PublicOrigin, "https://") {
-			l.object("sms.order", "sends codes to an inbox, which is for trying out, but public_origin is https; name a provider that reaches phones")
-		}
-		if p.Type != "inbox" && p.Price == 0 && l.Limits.ServiceSpendDay > 0 {
-			l.object("sms.providers."+tomlKey(name)+".price", "is required for limits.service_spend_day to stop anything; write the price of one message")
+		switch {
+		case p == nil: // the inbox that needs no table, or NewFailover tells
+		case p.Type != "inbox" && p.Price == 0 && l.Limits.ServiceSpendDay > 0:
+			faults = append(faults, fmt.Errorf("sms.providers.%s.price: is required for limits.service_spend_day to stop anything; write the price of one message", tomlKey(name)))
 		}
 	}
+	return errors.Join(faults...)
 }
 
 // used is the providers that the order or a route names.
@@ -197,36 +213,78 @@ func (l *loaded) drop(key string) {
 	l.faults = slices.DeleteFunc(l.faults, func(f fault) bool { return f.key == key })
 }
 
-// addAll notes the faults that a part found itself: joined errors, each beginning with its setting.
+// addAll notes the faults that a part found itself: joined errors, each beginning with its setting, or with the path of
+// an entry of one that is a table, such as sms.routes."852".
 func (l *loaded) addAll(err error) {
-	for _, e := range each(err) {
-		l.addPart(e.Error())
+	type place struct {
+		at  origin
+		key string
+	}
+	var places []place
+	texts := map[place][]string{}
+	for _, sentence := range sentences(err) {
+		s, key, text := l.part(sentence)
+		if s != nil && key != s.key && l.has(s.key) {
+			continue // it follows from the fault of the table
+		}
+		p := place{key: key}
+		if s != nil {
+			p.at = s.origin
+		}
+		if texts[p] == nil {
+			places = append(places, p)
+		}
+		texts[p] = append(texts[p], text)
+	}
+	for _, p := range places {
+		l.add(p.at, p.key, texts[p]...)
 	}
 }
 
-// addPart notes one sentence that begins with a setting, or with what stands below one.
-func (l *loaded) addPart(text string) {
-	best := ""
-	for _, s := range l.settings {
-		if len(s.key) > len(best) && (strings.HasPrefix(text, s.key+":") || strings.HasPrefix(text, s.key+".")) {
-			best = s.key
+// part takes a sentence apart: the setting it is about, the key it begins with, which is that setting's or that of an
+// entry of it, and the rest. Without a setting all of it is the rest.
+func (l *loaded) part(sentence string) (s *setting, key, text string) {
+	for _, candidate := range l.settings {
+		rest, ok := strings.CutPrefix(sentence, candidate.key)
+		if !ok {
+			continue
+		}
+		entry := ""
+		if dotted, ok := strings.CutPrefix(rest, "."); ok {
+			// Where the name is no setting of ours, it is that of an entry, which is always quoted.
+			quoted, err := strconv.QuotedPrefix(dotted)
+			if err != nil {
+				continue
+			}
+			entry = "." + quoted
+		}
+		if text, ok := strings.CutPrefix(rest[len(entry):], ": "); ok {
+			return candidate, candidate.key + entry, text
 		}
 	}
-	if best != "" {
-		text = strings.TrimPrefix(strings.TrimPrefix(text, best), ": ")
-	}
-	l.object(best, text)
+	return nil, "", sentence
 }
 
-// checkExposure refuses a file that holds secrets and that everybody on the machine can read or change (T44).
+// checkExposure refuses files that hold secrets and that everybody on the machine can read or change (T44): the
+// configuration and those that variables name. It is a fault beside whatever else is wrong with the value.
 func (l *loaded) checkExposure() {
-	if l.file == "" || !slices.ContainsFunc(l.settings, func(s *setting) bool {
-		return s.secret() && s.origin.file == l.file && s.origin.variable == ""
-	}) {
-		return
-	}
-	if info, err := os.Stat(l.file); err == nil && exposed(info) {
-		l.add(origin{file: l.file}, "", "everybody on this machine can read or change the secrets in it; run chmod 600 "+l.file)
+	told := false
+	for _, s := range l.settings {
+		at := s.origin
+		if at.file == "" || !s.secret() {
+			continue
+		}
+		if info, err := os.Stat(at.file); err != nil || !exposed(info) {
+			continue
+		}
+		mend := "; run chmod 600 " + at.file + ", or where it is mounted, say mode 0400 there (Docker: mode, Kubernetes: defaultMode)"
+		switch {
+		case at.variable != "":
+			l.faults = append(l.faults, fault{at, s.key, "everybody on this machine can read or change this secret" + mend})
+		case !told:
+			told = true
+			l.add(origin{file: at.file}, "", "everybody on this machine can read or change the secrets in it"+mend)
+		}
 	}
 }
 

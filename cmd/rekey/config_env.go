@@ -71,20 +71,13 @@ func (l *loaded) readVariables(values map[string]string) {
 // editors and echo put it there.
 func (l *loaded) readVariableFile(s *setting, name, path string) {
 	at := origin{variable: name, file: path}
-	info, err := os.Stat(path)
-	var data []byte
-	if err == nil {
-		data, err = os.ReadFile(path)
-	}
+	data, err := os.ReadFile(path)
 	if err != nil {
 		l.add(at, s.key, "can't be read: "+reason(err)+"; name a readable file, or unset the variable")
 		return
 	}
 	content := strings.TrimSuffix(string(data), "\n")
 	l.takeVariable(s, at, strings.TrimSuffix(content, "\r"))
-	if s.secret() && exposed(info) {
-		l.add(at, s.key, "everybody on this machine can read or change this secret; run chmod 600 "+path)
-	}
 }
 
 func (l *loaded) takeVariable(s *setting, at origin, v string) {

@@ -17,6 +17,7 @@ func (l *loaded) readFile(data string) {
 		if e, ok := errors.AsType[toml.ParseError](err); ok {
 			at.line, text = e.Position.Line, e.Message
 		}
+		l.unread = true
 		l.add(at, "", "not valid TOML: "+text)
 		return
 	}

@@ -85,8 +85,6 @@ func optional(rule func(string) error) func(string) error {
 	}
 }
 
-func nothing(string) error { return nil }
-
 func present(s string) error {
 	if s == "" {
 		return errors.New("must not be empty; remove the setting for its default")

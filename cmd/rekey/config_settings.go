@@ -87,7 +87,7 @@ func (c *config) declare() []*setting {
 		{key: "password.policy", initial: "classic", value: text(&c.Password.Policy, oneOf("classic", "nist"))},
 		{key: "password.blocklist", initial: "true", value: truth(&c.Password.Blocklist)},
 
-		{key: "sms.order", initial: "inbox", value: list(&c.SMS.Order, nothing)},
+		{key: "sms.order", initial: "inbox", value: list(&c.SMS.Order, nil)},
 		{key: "sms.sign", initial: "示例网", value: text(&c.SMS.Sign)},
 		{key: "sms.routes", value: lists(&c.SMS.Routes)},
 

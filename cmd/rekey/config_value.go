@@ -213,18 +213,10 @@ func money(p *int64, rules ...func(int64) error) value {
 }
 
 // list reads a list of strings; in the environment they stand between commas, or one a line in a file that a variable
-// names. each is asked about every element.
+// names. each is asked about every element, and none may stand twice; nil: another package judges the elements.
 func list(p *[]string, each func(string) error, rules ...func([]string) error) value {
-	elements := func(l []string) error {
-		for i, s := range l {
-			if err := each(s); err != nil {
-				return fmt.Errorf("element %d %w", i+1, err)
-			}
-			if slices.Contains(l[:i], s) {
-				return fmt.Errorf("element %d stands twice; remove one", i+1)
-			}
-		}
-		return nil
+	if each != nil {
+		rules = append([]func([]string) error{elements(each)}, rules...)
 	}
 	return value{
 		text: func(s string) error {
@@ -244,7 +236,24 @@ func list(p *[]string, each func(string) error, rules ...func([]string) error) v
 			return err
 		},
 		show:  func() string { return showList(*p) },
-		judge: all(p, append([]func([]string) error{elements}, rules...)),
+		judge: all(p, rules),
+	}
+}
+
+// elements is the rule of a list whose every element follows a rule. It joins all objections.
+func elements(rule func(string) error) func([]string) error {
+	return func(l []string) error {
+		var faults []error
+		for i, s := range l {
+			err := rule(s)
+			if err == nil && slices.Contains(l[:i], s) {
+				err = errors.New("stands twice; remove one")
+			}
+			if err != nil {
+				faults = append(faults, fmt.Errorf("element %d %w", i+1, err))
+			}
+		}
+		return errors.Join(faults...)
 	}
 }
 

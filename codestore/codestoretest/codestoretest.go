@@ -88,13 +88,15 @@ func (f *fixture) issueRequest(number, flow rekey.Name) rekey.IssueRequest {
 		Lifetime: 5 * time.Minute, MaxAge: 10 * time.Minute,
 		Intervals: []time.Duration{time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute},
 		HourSends: 5, DaySends: 10, LiveFlows: 3, Guesses: 5,
+		Restriction: rekey.Restriction{DayWrong: 20, RowWrong: 100},
 	}
 }
 
 func guessRequest(number, flow, check, request rekey.Name) rekey.Guess {
 	return rekey.Guess{
 		Number: number, Flow: flow, Checks: keyed(check), Request: request,
-		Guesses: 5, PoolGuesses: 3, Grace: 150 * time.Second, DayWrong: 20, RowWrong: 100,
+		Guesses: 5, PoolGuesses: 3, Grace: 150 * time.Second,
+		Restriction: rekey.Restriction{DayWrong: 20, RowWrong: 100},
 	}
 }
 

@@ -106,7 +106,7 @@ var limiterTests = []test{
 	{"T40 what is counted once is free while its mark stands", func(f *fixture) {
 		c := rate("address", 2, 10*time.Minute)
 		n := daily("service", 2, 1)
-		n.Window = 10 * time.Minute
+		c.OnceFor, n.OnceFor = 10*time.Minute, 10*time.Minute
 		ask := func(number rekey.Name) rekey.Decision {
 			c.Once, n.Once = number, number
 			return f.take(c, n)
