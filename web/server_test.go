@@ -94,29 +94,43 @@ func (s *street) check(t *testing.T) {
 
 func TestT22_ABodyOverTheLimitIsReadNoFurther(t *testing.T) {
 	t.Parallel()
-	for name, head := range map[string]string{
-		"endless chunks":     "Transfer-Encoding: chunked\r\n\r\n",
-		"a length of 1 MiB":  "Content-Length: 1048576\r\n\r\n",
-		"a length of 64 KiB": "Content-Length: 65536\r\n\r\n",
+	const post = "POST /forget_pwd/ HTTP/1.1\r\nHost: x\r\n"
+	for _, c := range []struct {
+		name, head string
+		status     int
+	}{
+		{"endless chunks", post + "Transfer-Encoding: chunked", 413},
+		{"a length of 1 MiB", post + "Content-Length: 1048576", 413},
+		{"a length of 64 KiB", post + "Content-Length: 65536", 413},
+		{"a length one over the limit", post + "Content-Length: 4097", 413},
+		{"chunks, encoded", post + "Content-Encoding: gzip\r\nTransfer-Encoding: chunked", 415},
+		{"encoded", post + "Content-Encoding: gzip\r\nContent-Length: 65536", 415},
+		{"chunks, cross-site", post + "Origin: null\r\nTransfer-Encoding: chunked", 403},
+		{"cross-site", post + "Origin: null\r\nContent-Length: 65536", 403},
+		{"chunks to nowhere", "POST /forget_pwd/nothing HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked", 404},
+		{"to nowhere", "POST /forget_pwd/nothing HTTP/1.1\r\nHost: x\r\nContent-Length: 65536", 404},
+		{"to no number", "GET /forget_pwd/mobiles/1 HTTP/1.1\r\nHost: x\r\nContent-Length: 65536", 404},
+		{"chunks, another method", "PUT /forget_pwd/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked", 405},
+		{"another method", "PUT /forget_pwd/ HTTP/1.1\r\nHost: x\r\nContent-Length: 65536", 405},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			s := open(t, newHouse(t))
-			c := s.dial(t)
+			conn := s.dial(t)
 			go func() {
 				chunk := fmt.Sprintf("400\r\n%s\r\n", strings.Repeat("x", 1024))
-				_, err := io.WriteString(c, "POST /forget_pwd/ HTTP/1.1\r\nHost: x\r\n"+head)
+				_, err := io.WriteString(conn, c.head+"\r\n\r\n")
 				for err == nil {
-					_, err = io.WriteString(c, chunk) // until the server has had enough
+					_, err = io.WriteString(conn, chunk) // until the server has had enough
 				}
 			}()
-			r := bufio.NewReader(c)
+			r := bufio.NewReader(conn)
 			response, err := http.ReadResponse(r, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
 			body, err := io.ReadAll(response.Body)
-			if err != nil || response.StatusCode != 413 || !response.Close || !strings.Contains(string(body), `"errno":"4103"`) {
+			if err != nil || response.StatusCode != c.status || !response.Close || !strings.Contains(string(body), `"errno":"41`) {
 				t.Errorf("%d, close %v: %s, %v", response.StatusCode, response.Close, body, err)
 			}
 			if _, err := r.ReadByte(); err == nil {
@@ -127,6 +141,86 @@ func TestT22_ABodyOverTheLimitIsReadNoFurther(t *testing.T) {
 				t.Errorf("%d bytes were read", n)
 			}
 		})
+	}
+}
+
+func TestT22_NobodyWaitsForABodyThatIsNotRead(t *testing.T) {
+	t.Parallel()
+	const over, short, chunked = "Content-Length: 5000", "Content-Length: 20", "Transfer-Encoding: chunked"
+	const expect = "Expect: 100-continue\r\nContent-Length: 1000000"
+	const post, form = "POST /forget_pwd/", "Content-Type: application/x-www-form-urlencoded\r\nAccept: text/html\r\n"
+	for _, c := range []struct {
+		name, line, headers string
+		status              int
+	}{
+		{"over the limit", post, over, 413},
+		{"over the limit, a form", post, form + over, 413},
+		{"over the limit, asking first", post, expect, 413},
+		{"encoded", post, "Content-Encoding: gzip\r\n" + short, 415},
+		{"encoded, asking first", post, "Content-Encoding: gzip\r\n" + expect, 415},
+		{"cross-site, over the limit", post, "Origin: null\r\n" + over, 403},
+		{"cross-site", post, "Origin: null\r\n" + short, 403},
+		{"cross-site, in chunks", post, "Origin: null\r\n" + chunked, 403},
+		{"cross-site, asking first", post, "Origin: null\r\nExpect: 100-continue\r\n" + short, 403},
+		{"nowhere", "POST /forget_pwd/nothing", short, 404},
+		{"nowhere, in chunks", "POST /forget_pwd/nothing", chunked, 404},
+		{"another method", "PUT /forget_pwd/", short, 405},
+		{"another method, over the limit", "PUT /forget_pwd/", over, 405},
+		{"the check", "GET /forget_pwd/mobiles/" + alice, short, 200},
+		{"the page", "GET /forget_pwd/", over, 200},
+		{"a file of the page", "GET /forget_pwd/page.css", chunked, 200},
+		{"a redirect", "POST /forget_pwd", short, 308},
+		{"OPTIONS", "OPTIONS /forget_pwd/", over, 204},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				p := newPipes()
+				server := web.Server(newHouse(t).handler, nil)
+				done := make(chan error, 1)
+				go func() { done <- server.Serve(p) }()
+				client, began := p.dial(), time.Now()
+				if _, err := io.WriteString(client, c.line+" HTTP/1.1\r\nHost: x\r\n"+c.headers+"\r\n\r\n"); err != nil {
+					t.Fatal(err)
+				}
+				response, err := http.ReadResponse(bufio.NewReader(client), nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := io.ReadAll(response.Body); err != nil {
+					t.Fatal(err)
+				}
+				if waited := time.Since(began); response.StatusCode != c.status || !response.Close || waited != 0 {
+					t.Errorf("%d after %v, close %v", response.StatusCode, waited, response.Close)
+				}
+				_, _ = io.Copy(io.Discard, client) // until the server has closed in its gentle way
+				if err := server.Close(); err != nil {
+					t.Error(err)
+				}
+				if err := <-done; !errors.Is(err, http.ErrServerClosed) {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+func TestARefusedRequestThatHasComeWholeKeepsItsConnection(t *testing.T) {
+	t.Parallel()
+	s := open(t, newHouse(t))
+	c := s.dial(t)
+	r := bufio.NewReader(c)
+	for range 3 {
+		if _, err := io.WriteString(c, "POST /forget_pwd/ HTTP/1.1\r\nHost: x\r\nOrigin: null\r\nContent-Length: 2\r\n\r\n{}"); err != nil {
+			t.Fatal(err)
+		}
+		response, err := http.ReadResponse(r, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(io.Discard, response.Body); err != nil || response.StatusCode != 403 || response.Close {
+			t.Fatalf("%d, close %v, %v", response.StatusCode, response.Close, err)
+		}
 	}
 }
 
