@@ -390,3 +390,91 @@ func (s slow) Send(ctx context.Context, m rekey.Message) (rekey.Receipt, error) 
 		return rekey.Receipt{}, errors.Join(rekey.ErrUnknown, ctx.Err())
 	}
 }
+
+func TestAWrongGuessIsCountedToTheServiceOnce(t *testing.T) {
+	inHouse(t, func(o *rekey.Options) { o.Limits.ServiceWrongDay = 2 }, func(h *house) {
+		flow, code := h.send(from(1), ann)
+		for range 20 {
+			h.want(h.reset(flow, ann, not(code), newPassword), rekey.WrongCode)
+		}
+		if h.diary.has(rekey.EventAlarm, "limited", "service_wrong_day") {
+			h.Error("the same body was counted again")
+		}
+	})
+}
+
+func TestAGuessIsCountedToTheServiceThoughTheClientHungUp(t *testing.T) {
+	inHouse(t, func(o *rekey.Options) { o.Limits.ServiceWrongDay = 2 }, func(h *house) {
+		flow, code := h.send(from(1), ann)
+		for _, guess := range wrongs(code, 4) {
+			ctx, hangUp := context.WithCancel(h.Context())
+			hangUp()
+			c := from(1)
+			c.Flow = flow
+			_, err := h.Reset(ctx, c, rekey.ResetRequest{Mobile: ann, Code: guess, Password: newPassword})
+			if kind := rekey.KindOf(err); kind != rekey.WrongCode && kind != rekey.TooManyWrong {
+				h.Fatal(err)
+			}
+		}
+		if !h.diary.has(rekey.EventAlarm, "limited", "service_wrong_day") {
+			h.Error("not counted")
+		}
+	})
+}
+
+func TestT02_ANumberUnderAttackRaisesTheAlarm(t *testing.T) {
+	inHouse(t, func(o *rekey.Options) { o.Limits.NumberWrongRow = 7 }, func(h *house) {
+		for i, n := range []int{5, 2} {
+			if h.diary.has(rekey.EventAlarm, "too_many_wrong", "number_wrong_row") {
+				h.Error("too early")
+			}
+			flow, code := h.send(from(i), ann)
+			for _, guess := range wrongs(code, n) {
+				h.want(h.reset(flow, ann, guess, newPassword), rekey.WrongCode)
+			}
+			time.Sleep(10 * minute)
+		}
+		if !h.diary.has(rekey.EventAlarm, "too_many_wrong", "number_wrong_row") {
+			h.Error("nobody was told")
+		}
+	})
+}
+
+func TestT27_ADeviceIsKnownForItsNumberAndHalfAYear(t *testing.T) {
+	inHouse(t, func(o *rekey.Options) {
+		o.Limits.NumberSendsHour, o.Limits.NumberSendsDay, o.Limits.NumberReserved = 1, 0, 0
+	}, func(h *house) {
+		flow, code := h.send(from(1), ann)
+		c := from(1)
+		c.Flow = flow
+		done, err := h.Reset(h.Context(), c, rekey.ResetRequest{Mobile: ann, Code: code, Password: newPassword})
+		h.ok(err)
+		again := func(mobile string) error {
+			time.Sleep(2 * minute)
+			c := from(2)
+			c.Device = done.Device
+			_, err := h.Send(h.Context(), c, mobile)
+			return err
+		}
+		h.ok(again(ann))
+		h.ok(again(bob))
+		h.limited(again(bob), "number_sends")
+		time.Sleep(180 * 24 * time.Hour)
+		h.ok(again(ann))
+		h.limited(again(ann), "number_sends")
+	})
+}
+
+func TestT40_AnAddressThatMayNotLookUpLearnsNothingFromSends(t *testing.T) {
+	inHouse(t, nil, func(h *house) {
+		for i := range 30 {
+			_, err := h.Check(h.Context(), from(1), onePrefix(i))
+			h.ok(err)
+		}
+		for _, mobile := range []string{ann, manyPrefix(1)} {
+			_, err := h.Send(h.Context(), from(1), mobile)
+			h.limited(err, "address_lookups")
+		}
+		h.send(from(2), ann)
+	})
+}

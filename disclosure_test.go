@@ -43,15 +43,68 @@ func TestT30_UnregisteredNumbersGetNoMessage(t *testing.T) {
 }
 
 func TestT39_WithoutDisclosureAFailedDeliveryChangesNoAnswer(t *testing.T) {
+	walk := func(mobile string) (answers []string) {
+		inHouse(t, func(o *rekey.Options) { o.Disclosure = false }, func(h *house) {
+			h.phone.fail = rekey.ErrRejected
+			for i := range 12 {
+				sent, err := h.Send(h.Context(), from(i/4), mobile)
+				synctest.Wait()
+				time.Sleep(20 * time.Millisecond) // the delivery has failed by now
+				answers = append(answers, fmt.Sprint(err, sent.RetryAfter, sent.ExpiresIn),
+					fmt.Sprint(h.reset(sent.Flow, mobile, fmt.Sprintf("%06d", i), newPassword)),
+					fmt.Sprint(h.reset("", mobile, fmt.Sprintf("%06d", 99+i), newPassword)))
+				time.Sleep(50 * time.Second)
+			}
+		})
+		return answers
+	}
+	known, unknown := walk(ann), walk(nobody)
+	if known[0] != "<nil> 1m0s 5m0s" {
+		t.Fatal(known[0])
+	}
+	for i := range known {
+		if known[i] != unknown[i] {
+			t.Errorf("answer %d: known %q, unknown %q", i, known[i], unknown[i])
+		}
+	}
+}
+
+func TestT39_AnswersLeaveOnAGridAndMessagesAfterThem(t *testing.T) {
 	inHouse(t, func(o *rekey.Options) { o.Disclosure = false }, func(h *house) {
-		h.phone.fail = rekey.ErrRejected
-		for _, mobile := range []string{ann, nobody} {
-			sent, err := h.Send(h.Context(), from(1), mobile)
-			if h.ok(err); sent.RetryAfter != minute || sent.ExpiresIn != 5*minute {
-				h.Fatalf("%+v", sent)
+		for _, mobile := range []string{ann, nobody, "139"} {
+			began := time.Now()
+			_, err := h.Check(h.Context(), from(1), mobile)
+			if took := time.Since(began); took != 5*time.Millisecond && rekey.KindOf(err) != rekey.InvalidNumber {
+				h.Errorf("a check answered after %v", took)
 			}
 		}
-		synctest.Wait()
+		for _, mobile := range []string{ann, nobody} {
+			began := time.Now()
+			_, err := h.Send(h.Context(), from(1), mobile)
+			h.ok(err)
+			if took := time.Since(began); took != 5*time.Millisecond {
+				h.Errorf("a send answered after %v", took)
+			}
+			h.ok(h.Drain(h.Context()))
+			if mobile == ann && h.phone.at.Sub(began) < 10*time.Millisecond {
+				h.Errorf("the message left after %v, when the answer may not have", h.phone.at.Sub(began))
+			}
+		}
+	})
+}
+
+func TestT39_DecoysUseUpNothingThatIsForMessagesReallySent(t *testing.T) {
+	inHouse(t, func(o *rekey.Options) {
+		o.Disclosure = false
+		o.Limits.ServiceSendsDay, o.Limits.PrefixSendsHour, o.Limits.PrefixSendsDay = 3, 0, 0
+	}, func(h *house) {
+		for i := range 60 { // all of the prefix of ann's number
+			_, err := h.Send(h.Context(), from(i), fmt.Sprintf("1380000%04d", 100+i))
+			h.ok(err)
+			synctest.Wait()
+			time.Sleep(20 * time.Millisecond)
+		}
+		h.send(from(100), ann)
 	})
 }
 

@@ -31,8 +31,9 @@ type people struct {
 
 	// What may go wrong, and when.
 	down       bool
-	before     func() // before a set is decided
-	lostAnswer bool   // the next set is committed and its answer lost
+	stale      *rekey.Account // what the next find reads, as from before a change
+	before     func()         // before a set is decided
+	lostAnswer bool           // the next set is committed and its answer lost
 	busy       bool
 }
 
@@ -76,6 +77,11 @@ func (p *people) Find(_ context.Context, n rekey.Number) ([]rekey.Account, error
 	defer p.mu.Unlock()
 	if p.down {
 		return nil, errors.New("the database is down")
+	}
+	if p.stale != nil {
+		old := *p.stale
+		p.stale = nil
+		return []rekey.Account{old}, nil
 	}
 	var found []rekey.Account
 	for id, row := range p.rows {
@@ -123,13 +129,22 @@ func (p *people) SetPassword(_ context.Context, a rekey.Account, password string
 type phone struct {
 	mu       sync.Mutex
 	messages []rekey.Message
+	at       time.Time // of the latest
 	fail     error
 	price    int64
+	before   func() // before a message is handed over
 }
 
-func (p *phone) Send(_ context.Context, m rekey.Message) (rekey.Receipt, error) {
+func (p *phone) Send(ctx context.Context, m rekey.Message) (rekey.Receipt, error) {
+	if p.before != nil {
+		p.before()
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.at = time.Now()
+	if ctx.Err() != nil {
+		return rekey.Receipt{}, errors.Join(rekey.ErrUnknown, ctx.Err())
+	}
 	if p.fail != nil && !errors.Is(p.fail, rekey.ErrUnknown) {
 		return rekey.Receipt{}, p.fail
 	}
@@ -303,7 +318,9 @@ func (h *house) send(c rekey.Client, mobile string) (flow, code string) {
 	if err != nil {
 		h.Fatalf("Send: %v", err)
 	}
-	synctest.Wait() // without disclosure the message leaves after the answer
+	if !h.opts.Disclosure {
+		time.Sleep(20 * time.Millisecond) // the message leaves after the answer
+	}
 	return sent.Flow, h.phone.code(h.T)
 }
 

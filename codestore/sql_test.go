@@ -107,6 +107,10 @@ func TestT42_ALockedDatabaseIsAnErrorAndPasses(t *testing.T) {
 		t.Fatal(err)
 	}
 	stillThere(t, s, issueRequest(0))
+	// Nobody waited any more for the one that failed: it was not done behind the caller's back.
+	if issued, err := s.Issue(t.Context(), issueRequest(1)); err != nil || issued.Outcome != rekey.IssueMade {
+		t.Fatalf("%+v, %v", issued, err)
+	}
 }
 
 func TestARowThatIsNotOursIsAnErrorForItsNumberOnly(t *testing.T) {

@@ -159,8 +159,10 @@ func (l *loaded) checkProviders() {
 		}
 		variables[variable(at)] = name
 		if p.Type == "" {
-			l.drop(at + ".type")
 			l.object(at+".type", "is required; write \"http\" for a gateway, or \"inbox\" for trying out")
+		}
+		if p.Type == "inbox" && l.secure() {
+			l.object(at+".type", "is an inbox, which is for trying out, but public_origin is https; remove the table, or make it a gateway")
 		}
 		if slices.Contains(vendors, p.Type) {
 			// The settings of the vendor are not misspelt, they are only early.
@@ -187,16 +189,25 @@ func (l *loaded) checkProviders() {
 // inUse is the faults that hang on the providers that messages really go to, as newDelivery tells its own.
 func (l *loaded) inUse() error {
 	var faults []error
+	inbox := func(setting string, names []string) {
+		if l.secure() && l.SMS.Providers[inboxName] == nil && slices.Contains(names, inboxName) {
+			faults = append(faults, fmt.Errorf("%s: sends codes to an inbox, which is for trying out, but public_origin is https; name a provider that reaches phones", setting))
+		}
+	}
+	inbox("sms.order", l.SMS.Order)
+	for _, calling := range slices.Sorted(maps.Keys(l.SMS.Routes)) {
+		inbox(fmt.Sprintf("sms.routes.%q", calling), l.SMS.Routes[calling])
+	}
 	for _, name := range l.used() {
-		p := l.SMS.Providers[name]
-		switch {
-		case p == nil: // the inbox that needs no table, or NewFailover tells
-		case p.Type != "inbox" && p.Price == 0 && l.Limits.ServiceSpendDay > 0:
+		if p := l.SMS.Providers[name]; p != nil && p.Type != "inbox" && p.Price == 0 && l.Limits.ServiceSpendDay > 0 {
 			faults = append(faults, fmt.Errorf("sms.providers.%s.price: is required for limits.service_spend_day to stop anything; write the price of one message", tomlKey(name)))
 		}
 	}
 	return errors.Join(faults...)
 }
+
+// secure reports whether people come from the Internet, by https: then no code may be where others can read it (T36).
+func (l *loaded) secure() bool { return strings.HasPrefix(strings.ToLower(l.PublicOrigin), "https:") }
 
 // used is the providers that the order or a route names.
 func (c *config) used() []string {
@@ -206,11 +217,6 @@ func (c *config) used() []string {
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
-}
-
-// drop forgets what was noted about a key, for a better sentence.
-func (l *loaded) drop(key string) {
-	l.faults = slices.DeleteFunc(l.faults, func(f fault) bool { return f.key == key })
 }
 
 // addAll notes the faults that a part found itself: joined errors, each beginning with its setting, or with the path of

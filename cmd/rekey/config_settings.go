@@ -102,7 +102,7 @@ func (c *config) declare() []*setting {
 		{key: "page.templates", value: text(&c.Page.Templates, later)},
 
 		{key: "webhook.url", value: text(&c.Webhook.URL, later), hide: hideURL},
-		{key: "webhook.secret", value: text(&c.Webhook.Secret), hide: hideAll},
+		{key: "webhook.secret", value: text(&c.Webhook.Secret, later), hide: hideAll},
 
 		{key: "notify.sms", initial: "false", value: truth(&c.Notify.SMS, laterTrue)},
 
@@ -117,7 +117,7 @@ func (c *config) declare() []*setting {
 // declare is every setting of a provider that this version speaks to; at is the path of its table, with a dot.
 func (p *providerConfig) declare(at string) []*setting {
 	return []*setting{
-		{key: at + "type", value: text(&p.Type, known([]string{"inbox", "http"}, vendors...))},
+		{key: at + "type", value: text(&p.Type, optional(known([]string{"inbox", "http"}, vendors...)))},
 		{key: at + "endpoint", value: text(&p.Endpoint)},
 		{key: at + "timeout", initial: "5s", value: duration(&p.Timeout, between(100*time.Millisecond, sms.DefaultBudget, spellDuration))},
 		{key: at + "price", initial: "0", value: money(&p.Price)},

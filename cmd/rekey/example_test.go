@@ -38,7 +38,7 @@ func TestTheExampleHasEverySettingWithItsDefault(t *testing.T) {
 	if len(l.faults) > 0 {
 		t.Errorf("the settings of the example have faults:\n%v", l.faults)
 	}
-	defaults := load(filepath.Join(t.TempDir(), "none.toml"), []string{"REKEY_SMS_PROVIDERS_GATEWAY_TYPE=http"})
+	defaults := load(write(t, ""), []string{"REKEY_SMS_PROVIDERS_GATEWAY_TYPE=http"})
 	if got, want := len(l.settings), len(defaults.settings); got != want {
 		t.Errorf("%d settings, want %d", got, want)
 	}

@@ -189,6 +189,37 @@ var finishTests = []test{
 		f.Advance(5*time.Minute + time.Millisecond)
 		f.mustGuess(guessRequest("n", "flow", right, "winner"), rekey.GuessExpired)
 	}},
+	{"T05 a used code does not tell an earlier wrong guess's verdict", func(f *fixture) {
+		issued := f.code("n", "flow")
+		f.mustGuess(guessRequest("n", "flow", "wrong", "wrong"), rekey.GuessWrong)
+		f.finish(rekey.Redemption{Number: "n", Flow: "flow", Nonce: issued.Ticket.Nonce, Request: "winner", Account: account, Fingerprints: keyed(hash1)})
+		f.mustGuess(guessRequest("n", "flow", "wrong", "wrong"), rekey.GuessExpired)
+		if v := f.mustGuess(guessRequest("n", "flow", right, "winner"), rekey.GuessMatch); !v.Used {
+			f.Error("not told that it was used")
+		}
+	}},
+	{"a redemption leaves another account's codes alone", func(f *fixture) {
+		other := f.issueRequest("n", "other")
+		other.Intervals, other.Account = nil, "another account"
+		f.mustIssue(other, rekey.IssueMade)
+		issued := f.code("n", "flow")
+		f.finish(rekey.Redemption{Number: "n", Flow: "flow", Nonce: issued.Ticket.Nonce, Request: "r", Account: account, Fingerprints: keyed(hash1)})
+		f.mustGuess(guessRequest("n", "other", right, "r2"), rekey.GuessMatch)
+	}},
+	{"as many requests are remembered as there are guesses", func(f *fixture) {
+		f.code("n", "flow")
+		guess := func(i int) rekey.Verdict {
+			g := guessRequest("n", "flow", "wrong", rekey.Name(fmt.Sprint(i)))
+			g.Guesses, g.PoolGuesses = 10, 10
+			return f.guess(g)
+		}
+		for i := range 9 {
+			guess(i)
+		}
+		if v := guess(0); v.Outcome != rekey.GuessWrong || !v.Remembered || v.AttemptsLeft != 9 {
+			f.Fatalf("%+v", v)
+		}
+	}},
 	{"the winner is remembered however many matched beside it", func(f *fixture) {
 		issued := f.code("n", "flow")
 		f.mustGuess(guessRequest("n", "flow", right, "winner"), rekey.GuessMatch)

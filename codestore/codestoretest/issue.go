@@ -2,6 +2,7 @@ package codestoretest
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"rekey"
@@ -224,7 +225,49 @@ var issueTests = []test{
 		f.Advance(time.Second + time.Millisecond)
 		f.mustGuess(guessRequest("n", "flow", right, "right"), rekey.GuessExpired)
 	}},
-	{"a withdrawal after a match or a later issue does nothing", func(f *fixture) {
+	{"T31 a withdrawal after a match does nothing", func(f *fixture) {
+		issued := f.code("n", "flow")
+		f.mustGuess(guessRequest("n", "flow", right, "right"), rekey.GuessMatch)
+		if err := f.Store.Withdraw(f.Context(), issued.Ticket); err != nil {
+			f.Fatal(err)
+		}
+		f.mustGuess(guessRequest("n", "flow", right, "right"), rekey.GuessMatch)
+	}},
+	{"withdrawing the renewal and then the first issue leaves nothing", func(f *fixture) {
+		first := f.code("n", "flow")
+		second := f.code("n", "flow")
+		for _, t := range []rekey.Ticket{second.Ticket, first.Ticket} {
+			if err := f.Store.Withdraw(f.Context(), t); err != nil {
+				f.Fatal(err)
+			}
+		}
+		f.mustGuess(guessRequest("n", "flow", right, "right"), rekey.GuessExpired)
+	}},
+	{"used codes are no live flows", func(f *fixture) {
+		for _, flow := range []rekey.Name{"a", "b", "c"} {
+			issued := f.code("n", flow)
+			f.finish(rekey.Redemption{Number: "n", Flow: flow, Nonce: issued.Ticket.Nonce, Request: "r", Account: account, Fingerprints: keyed(hash2)})
+		}
+		r := f.issueRequest("n", "d")
+		r.Intervals, r.HourSends = nil, 0
+		f.mustIssue(r, rekey.IssueMade)
+	}},
+	{"T02 a restricted number's resend is a new code, whose first guess is free", func(f *fixture) {
+		for i := range 4 {
+			flow := rekey.Name(fmt.Sprint("stranger ", i))
+			f.code("n", flow)
+			f.wrong("n", flow, 5, rekey.GuessWrong)
+		}
+		first := f.code("n", "owner")
+		f.wrong("n", "owner", 1, rekey.GuessWrong)
+		f.mustGuess(guessRequest("n", "owner", right, "right"), rekey.GuessRestricted)
+		again := f.code("n", "owner")
+		if again.Outcome != rekey.IssueMade || again.Ticket.Nonce == first.Ticket.Nonce {
+			f.Fatalf("%+v", again)
+		}
+		f.mustGuess(guessRequest("n", "owner", right, "right again"), rekey.GuessMatch)
+	}},
+	{"a withdrawal after a later issue does nothing", func(f *fixture) {
 		first := f.code("n", "flow")
 		second := f.code("n", "flow")
 		if err := f.Store.Withdraw(f.Context(), first.Ticket); err != nil {

@@ -57,27 +57,25 @@ var limiterTests = []test{
 			}
 		}
 	}},
-	{"what is given back can be taken again", func(f *fixture) {
-		c, n := rate("b", 2, time.Hour), daily("d", 2, 1)
-		f.take(c, n)
-		f.take(c, n)
-		c.Cost, n.Cost = -1, -1
-		f.take(c, n)
-		c.Cost, n.Cost = 1, 1
-		if d := f.take(c, n); d.Refused != -1 {
-			f.Fatalf("%+v", d)
+	{"what is given back of a rate can be taken again, and no more", func(f *fixture) {
+		givenBack(f, rate("b", 2, time.Hour))
+	}},
+	{"what is given back of a day can be taken again, and no more", func(f *fixture) {
+		givenBack(f, daily("d", 2, 1))
+	}},
+	{"a look sets no mark", func(f *fixture) {
+		look := rate("b", 1, time.Hour)
+		look.Cost, look.Once, look.OnceFor = 0, "mark", time.Hour
+		f.take(look)
+		charge := look
+		charge.Cost = 1
+		f.take(charge)
+		if d := f.take(look); d.Refused != -1 {
+			f.Fatalf("what was asked before: %+v", d)
 		}
-		if d := f.take(c, n); d.Refused != 0 {
-			f.Fatalf("%+v", d)
-		}
-		c.Cost, n.Cost = -100, -100
-		f.take(c, n)
-		c.Cost, n.Cost = 1, 1
-		for range 2 {
-			f.take(c, n)
-		}
-		if d := f.take(c, n); d.Refused != 0 {
-			f.Fatal("giving back more than was taken made credit")
+		look.Once = "another mark"
+		if d := f.take(look); d.Refused != 0 {
+			f.Fatalf("a look at a budget that is used up: %+v", d)
 		}
 	}},
 	{"a look costs nothing", func(f *fixture) {
@@ -191,4 +189,27 @@ var limiterTests = []test{
 			f.Fatalf("%+v", d)
 		}
 	}},
+}
+
+// givenBack takes c, of a limit of 2, gives it back in part and in excess, and takes it again.
+func givenBack(f *fixture, c rekey.Charge) {
+	f.Helper()
+	back := c
+	f.take(c)
+	f.take(c)
+	back.Cost = -1
+	f.take(back)
+	if d := f.take(c); d.Refused != -1 {
+		f.Fatalf("%+v", d)
+	}
+	if d := f.take(c); d.Refused != 0 {
+		f.Fatalf("%+v", d)
+	}
+	back.Cost = -100
+	f.take(back)
+	f.take(c)
+	f.take(c)
+	if d := f.take(c); d.Refused != 0 {
+		f.Fatal("giving back more than was taken made credit")
+	}
 }
