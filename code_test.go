@@ -270,7 +270,7 @@ func TestT36_CodeIsMaskedWhereverItIsPrinted(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			text := printed(t, value)
-			mustNotShow(t, text, "735192")
+			mustNotShow(t, withoutLongRuns(text), "735192")
 			if !strings.Contains(text, "******") {
 				t.Error("the masked form is nowhere: nothing was printed")
 			}

@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +17,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rekey"
 	"rekey/web"
 )
 
@@ -284,8 +286,8 @@ func TestT23_SlowConnectionsAreClosedInTime(t *testing.T) {
 		"nothing at all":       {"", 5 * time.Second},
 		"half a request line":  {"GET /forget", 5 * time.Second},
 		"half the headers":     {"GET /forget_pwd/ HTTP/1.1\r\nHost: x\r\nX-Slow: ", 5 * time.Second},
-		"half a body":          {"POST /forget_pwd/ HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{", 15 * time.Second},
-		"half a chunk":         {"POST /forget_pwd/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n40\r\n{", 15 * time.Second},
+		"half a body":          {"POST /forget_pwd/ HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{", 8 * time.Second},
+		"half a chunk":         {"POST /forget_pwd/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n40\r\n{", 8 * time.Second},
 		"idle after a request": {"GET /forget_pwd/mobiles/1 HTTP/1.1\r\nHost: x\r\n\r\n", 75 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -309,6 +311,44 @@ func TestT23_SlowConnectionsAreClosedInTime(t *testing.T) {
 			})
 		})
 	}
+}
+
+// waiting is a users table that takes as long as a request may.
+type waiting struct{ *people }
+
+func (w waiting) Find(ctx context.Context, _ rekey.Number) ([]rekey.Account, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+func TestTheSlowestRequestIsStillAnswered(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, func(core *rekey.Options, _ *web.Options) { core.Directory = waiting{newPeople()} })
+		p := newPipes()
+		server := web.Server(h.handler, nil)
+		done := make(chan error, 1)
+		go func() { done <- server.Serve(p) }()
+		client := p.dial()
+		body := send(alice).body
+		head := fmt.Sprintf("POST /forget_pwd/sms_code/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %d\r\n\r\n", len(body))
+		for _, part := range []string{head + body[:1], body[1:]} {
+			if _, err := io.WriteString(client, part); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(8*time.Second - 1) // the last moment for the body
+		}
+		answer, err := io.ReadAll(client)
+		if err != nil || !strings.Contains(string(answer), `"errno":"4001"`) {
+			t.Errorf("%q, %v", answer, err)
+		}
+		if err := server.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := <-done; !errors.Is(err, http.ErrServerClosed) {
+			t.Error(err)
+		}
+	})
 }
 
 // pipes is a listener in memory, so that a bubble's clock drives the deadlines.

@@ -29,13 +29,13 @@ func (*userCommand) Help() string {
     rekey user add --mobile 13800000001`
 }
 
-// withUsers opens the embedded users table for one command.
-func (c *configured) withUsers(t *terminal, do func(l *loaded, users *userdb.Embedded) error) error {
+// withUsers opens the embedded users table for one command; create says whether a missing file is made.
+func (c *configured) withUsers(t *terminal, create bool, do func(l *loaded, users *userdb.Embedded) error) error {
 	l, err := c.load(t, false)
 	if err != nil {
 		return err
 	}
-	var files databases
+	files := databases{create: create}
 	users, err := openUsers(t.ctx, &l.config, &files, nil)
 	if err == nil {
 		err = do(l, users)
@@ -58,7 +58,7 @@ Example:
 }
 
 func (c *userAddCommand) Run(t *terminal) error {
-	return c.withUsers(t, func(l *loaded, users *userdb.Embedded) error {
+	return c.withUsers(t, true, func(l *loaded, users *userdb.Embedded) error {
 		n, err := parseOperators(newPlan(l.Numbers.Plan, l.Numbers.Allow), l.Numbers.Allow, c.Mobile)
 		if err != nil {
 			return err
@@ -181,7 +181,7 @@ Example:
 }
 
 func (c *userListCommand) Run(t *terminal) error {
-	return c.withUsers(t, func(_ *loaded, users *userdb.Embedded) error {
+	return c.withUsers(t, false, func(_ *loaded, users *userdb.Embedded) error {
 		w := tabwriter.NewWriter(t.stdout, 0, 0, 2, ' ', 0)
 		fmt.Fprintln(w, "ID\tMOBILE\tACTIVE\tHASH\tADDED\tPASSWORD SET")
 		for u, err := range users.List(t.ctx) {
@@ -216,7 +216,7 @@ Example:
 }
 
 func (c *userImportCommand) Run(t *terminal) error {
-	return c.withUsers(t, func(l *loaded, users *userdb.Embedded) (err error) {
+	return c.withUsers(t, true, func(l *loaded, users *userdb.Embedded) (err error) {
 		check, err := passwordCheck(&l.config)
 		if err != nil {
 			return err

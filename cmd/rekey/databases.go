@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -16,7 +17,8 @@ import (
 // databases are the open SQLite files, one each however many settings name it: SQLite lets one connection write, and two
 // that want to would wait for each other.
 type databases struct {
-	files map[string]*sqliteFile
+	create bool // makes a file that is not there; else that is an error: a command that reads was started in a wrong folder
+	files  map[string]*sqliteFile
 }
 
 // sqliteFile is an open SQLite file.
@@ -45,11 +47,18 @@ func (d *databases) open(ctx context.Context, key, dsn string) (*sqliteFile, err
 	if f := d.files[path]; f != nil {
 		return f, nil
 	}
-	made, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	flags := os.O_RDWR
+	if d.create {
+		flags |= os.O_CREATE
+	}
+	found, err := os.OpenFile(path, flags, 0o600)
+	if !d.create && errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s: %s is not there; run in the service's folder or give --config", key, path)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %s can't be opened for writing: %s; give this user the right to it, or name another file", key, path, reason(err))
 	}
-	if err := made.Close(); err != nil {
+	if err := found.Close(); err != nil {
 		return nil, fmt.Errorf("%s: %w", key, err)
 	}
 

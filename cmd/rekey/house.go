@@ -14,6 +14,7 @@ import (
 	"rekey"
 	"rekey/admin"
 	"rekey/codestore"
+	"rekey/sms"
 	"rekey/userdb"
 	"rekey/web"
 )
@@ -83,7 +84,7 @@ func openCodes(ctx context.Context, c *config, d *databases) (*codestore.Store, 
 
 // newHouse opens the stores and builds the service on them. The caller closes it.
 func newHouse(ctx context.Context, c *config, log *slog.Logger) (h *house, err error) {
-	h = &house{config: c, log: log, plan: newPlan(c.Numbers.Plan, c.Numbers.Allow)}
+	h = &house{config: c, log: log, plan: newPlan(c.Numbers.Plan, c.Numbers.Allow), databases: databases{create: true}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, h.close())
@@ -145,8 +146,11 @@ func (h *house) private() http.Handler {
 		{Name: "users", Check: h.users.Ping},
 		{Name: "codes", Check: h.codesReady},
 	}}
-	if h.delivery.inbox != nil {
-		o.Inbox = h.delivery.inbox.Handler(h.log)
+	// An inbox that no message goes to is not there either.
+	for _, name := range h.config.used() {
+		if inbox, ok := h.delivery.providers[name].(*sms.Inbox); ok {
+			o.Inbox = inbox.Handler(h.log)
+		}
 	}
 	return admin.New(o)
 }

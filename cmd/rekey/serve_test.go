@@ -301,7 +301,7 @@ func TestAPortInUseIsOneSentence(t *testing.T) {
 
 func TestOneFileOfUsersAndCodesIsOnePool(t *testing.T) {
 	t.Parallel()
-	var d databases
+	d := databases{create: true}
 	path := filepath.Join(t.TempDir(), "a b%.db")
 	users, err := d.open(t.Context(), "users.dsn", "sqlite:"+path)
 	if err != nil {
@@ -356,5 +356,14 @@ func TestTheInboxIsOnTheAdminListenerOnly(t *testing.T) {
 	}
 	if response, err := client.Get(s.public + "/inbox/messages"); err != nil || response.StatusCode != http.StatusNotFound {
 		t.Errorf("the public side answers for the inbox: %v, %v", response, err)
+	}
+}
+
+func TestAnInboxThatNoMessageGoesToIsNotThere(t *testing.T) {
+	t.Parallel()
+	g := newGatewayServer(t)
+	s := serve(t, t.TempDir(), nil, append(through(g), "REKEY_SMS_PROVIDERS_TEST_TYPE=inbox")...)
+	if response, err := client.Get(s.admin + "/inbox/messages"); err != nil || response.StatusCode != http.StatusNotFound {
+		t.Errorf("the inbox answers: %v, %v", response, err)
 	}
 }
