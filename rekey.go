@@ -30,14 +30,14 @@ const (
 // every number, after the same work (T39).
 func (s *Service) Check(ctx context.Context, c Client, mobile string) (count int, err error) {
 	began := time.Now()
+	ctx, end := toTheEnd(ctx)
+	defer end()
 	n, err := s.o.Plan(mobile)
 	if err != nil {
 		return 0, &Error{Kind: InvalidNumber}
 	}
 	defer func() { s.tell(ctx, c, n, EventCheck, began, err) }()
 	defer s.level(began)
-	ctx, done := toTheEnd(ctx)
-	defer done()
 	if err := s.take(ctx, c, n, s.lookupBudgets(c, n)); err != nil {
 		return 0, err
 	}
@@ -54,6 +54,8 @@ func (s *Service) Check(ctx context.Context, c Client, mobile string) (count int
 // Send sends a code to the person whose account is registered under a number, and to nobody else (T30).
 func (s *Service) Send(ctx context.Context, c Client, mobile string) (sent Sent, err error) {
 	began := time.Now()
+	ctx, end := toTheEnd(ctx)
+	defer end()
 
 	// 1. What can be said without the users table: the form of the number, the budgets of the address and of all.
 	n, err := s.o.Plan(mobile)
@@ -62,8 +64,6 @@ func (s *Service) Send(ctx context.Context, c Client, mobile string) (sent Sent,
 	}
 	defer func() { s.tell(ctx, c, n, EventSend, began, err) }()
 	defer s.level(began)
-	ctx, done := toTheEnd(ctx)
-	defer done()
 	address, shared := s.sendBudgets(c, n)
 	if s.o.Disclosure {
 		address = append(address, s.lookupLooks(c, n)...)
@@ -235,6 +235,8 @@ func (s *Service) deliver(ctx context.Context, c Client, n Number, issued Issued
 // Reset redeems a code for a new password.
 func (s *Service) Reset(ctx context.Context, c Client, r ResetRequest) (done Done, err error) {
 	began := time.Now()
+	ctx, end := toTheEnd(ctx)
+	defer end()
 
 	// 1. What needs no store. Nothing is charged.
 	n, err := s.o.Plan(r.Mobile)
@@ -249,9 +251,6 @@ func (s *Service) Reset(ctx context.Context, c Client, r ResetRequest) (done Don
 	if !ok {
 		return Done{}, &Error{Kind: InvalidCode}
 	}
-
-	ctx, cancel := toTheEnd(ctx)
-	defer cancel()
 
 	// 2. GUESS: the store counts and compares at once.
 	request := s.o.Keys.Name("request", n.E164(), c.Flow, code.Reveal(), r.Password)
