@@ -141,16 +141,20 @@ func demoConfig(dir, language string) (*config, error) {
 
 // demoKey reads the key in a file, or makes one: a demo that goes on must know its codes again.
 func demoKey(path string) (string, error) {
-	key, err := os.ReadFile(path)
+	content, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		secret := make([]byte, rekey.MinKeyBytes)
 		if _, err := rand.Read(secret); err != nil {
 			return "", err
 		}
-		key = []byte(base64.StdEncoding.EncodeToString(secret))
-		return string(key), os.WriteFile(path, key, 0o600)
+		key := base64.StdEncoding.EncodeToString(secret)
+		return key, os.WriteFile(path, []byte(key), 0o600)
 	}
-	return strings.TrimSpace(string(key)), err
+	key := strings.TrimSpace(string(content))
+	if err == nil && strongKey(key) != nil {
+		err = fmt.Errorf("%s holds no key; delete it, and the demo makes a new one", path)
+	}
+	return key, err
 }
 
 // settle adds the people of the demo, each with a password that nobody knows.
@@ -168,17 +172,23 @@ func (h *house) settle(ctx context.Context) error {
 }
 
 // demoHandler has the page and the inbox side by side, which no other command does. Who opens the bare address is led to
-// the page.
+// the page. Everything else is the page's to answer, as in serve: http.ServeMux would answer unclean paths itself.
 func (h *house) demoHandler(origin string) (http.Handler, error) {
 	page, err := h.public(origin)
 	if err != nil {
 		return nil, err
 	}
-	mux := http.NewServeMux()
-	mux.Handle("/", page)
-	mux.Handle("/{$}", http.RedirectHandler(h.config.BasePath, http.StatusFound))
-	mux.Handle("/inbox/", h.delivery.inbox.Handler(h.log))
-	return admin.LoopbackOnly(mux), nil
+	inbox := h.delivery.inbox.Handler(h.log)
+	return admin.LoopbackOnly(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.URL.Path == "/":
+			http.Redirect(w, r, h.config.BasePath, http.StatusFound)
+		case strings.HasPrefix(r.URL.Path, "/inbox/"):
+			inbox.ServeHTTP(w, r)
+		default:
+			page.ServeHTTP(w, r)
+		}
+	})), nil
 }
 
 // welcome tells a newcomer what to do. Each address stands alone on its line, for people who click and scripts that read.

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"bufio"
 	"encoding/json"
 	"io"
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"syscall"
@@ -87,6 +89,45 @@ func TestDemoRecoversThreePasswordsAndLeavesNothingBehind(t *testing.T) {
 	}
 	if left, err := os.ReadDir(temporary); err != nil || len(left) > 0 {
 		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+func TestDemoAnswersWhatIsNotThereAsServeDoes(t *testing.T) {
+	t.Parallel()
+	_, page, _ := demo(t, []string{"TMPDIR=" + t.TempDir()}, "--listen", "127.0.0.1:0")
+	host := strings.TrimSuffix(strings.TrimPrefix(page, "http://"), "/forget_pwd/")
+	for _, request := range []string{"GET /forget_pwd//", "GET //forget_pwd/", "GET /forget_pwd/./", "GET /inbox", "POST /nowhere", "OPTIONS *"} {
+		conn, err := net.Dial("tcp", host)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if _, err := io.WriteString(conn, request+" HTTP/1.1\r\nHost: "+host+"\r\nConnection: close\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := readAll(t, response); response.StatusCode != http.StatusNotFound || !strings.Contains(got, `"errno"`) {
+			t.Errorf("%s is answered %d %s", request, response.StatusCode, got)
+		}
+	}
+}
+
+func TestDemoSaysWhatToDoAboutAKeyThatIsNone(t *testing.T) {
+	t.Parallel()
+	for _, content := range []string{"!", "", "c2hvcnQ="} {
+		dir := t.TempDir()
+		path := filepath.Join(dir, "demo.key")
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		out, exit := runCommand(t, dir, nil, "", "demo", "--listen", "127.0.0.1:0", "--dir", dir)
+		want := "rekey: --dir: " + path + " holds no key; delete it, and the demo makes a new one\n"
+		if exit != 1 || out != want {
+			t.Errorf("with the key %q: exit %d, %q, want 1, %q", content, exit, out, want)
+		}
 	}
 }
 
