@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"rekey"
 	"rekey/sms"
@@ -33,10 +34,10 @@ func (r recorder) Record(ctx context.Context, e rekey.Event) {
 	add("provider", e.Provider)
 	add("receipt", e.Receipt)
 	if e.Price != 0 {
-		attributes = append(attributes, slog.Int64("price", e.Price))
+		attributes = append(attributes, slog.Int64("price_millionths", e.Price))
 	}
 	if e.Elapsed != 0 {
-		attributes = append(attributes, slog.Duration("elapsed", e.Elapsed))
+		attributes = append(attributes, elapsed(e.Elapsed))
 	}
 	if e.Err != nil {
 		attributes = append(attributes, slog.Any("cause", e.Err))
@@ -70,6 +71,9 @@ func level(e rekey.Event) slog.Level {
 // observe tells the log of a provider's failed attempt: where another provider took the message, nothing else does.
 func (h *house) observe(ctx context.Context, a sms.Attempt) {
 	if a.Err != nil {
-		h.log.WarnContext(ctx, "a provider failed", "provider", a.Provider, "message", a.Message, "elapsed", a.Elapsed, "cause", a.Err)
+		h.log.WarnContext(ctx, "a provider failed", "provider", a.Provider, "message", a.Message, elapsed(a.Elapsed), "cause", a.Err)
 	}
 }
+
+// elapsed is a duration in the log: whoever reads a number wants its unit beside it.
+func elapsed(d time.Duration) slog.Attr { return slog.Int64("elapsed_ms", d.Milliseconds()) }
