@@ -5,7 +5,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/http"
-	"slices"
+	"regexp"
 	"strings"
 	"time"
 
@@ -23,16 +23,49 @@ const (
 	deviceAge = 180 * 24 * time.Hour // a known device
 )
 
-// checkCSRFCookie refuses names that would overwrite a cookie of ours, or that of the application's own framework: each
-// of its forms would fail from then on.
-func checkCSRFCookie(name string) error {
-	plain := strings.TrimPrefix(name, hostPrefix)
+// frameworkCookie is a name that a framework has for its session (sessionid, PHPSESSID, JSESSIONID, SESSION,
+// laravel_session, _app_session), a login that is remembered, or its own CSRF token.
+var frameworkCookie = regexp.MustCompile(`^(sess.*|.*sess(ion)?(_?id)?|sid|remember.*|wordpress.*|` +
+	`csrftoken|xsrf-token|_csrf|(x-|admin-|sa)?token|jwt|auth|authorization)$`)
+
+// checkCSRFCookie refuses names that would overwrite a cookie of ours or of the application's own framework, whose
+// sessions or forms would fail from then on, and names with a prefix for which browsers would drop the cookie
+// (RFC 6265bis, section 4.1.3). It compares without case, as browsers and some frameworks do.
+func checkCSRFCookie(name string, https bool) error {
+	plain, secured := strings.ToLower(name), false
+	for _, prefix := range []string{"__host-", "__secure-"} {
+		if rest, ok := strings.CutPrefix(plain, prefix); ok {
+			plain, secured = rest, true
+		}
+	}
 	switch {
+	case !tokenForm.MatchString(name):
+		return fmt.Errorf("%q can't be the name of the CSRF cookie; use letters, digits, - and _", name)
+	case secured && !https:
+		return fmt.Errorf("the CSRF cookie can't be called %q without a public origin of https: browsers would drop it", name)
 	case strings.HasPrefix(plain, "rekey_"):
 		return fmt.Errorf("the CSRF cookie can't be called %q: names with rekey_ are our other cookies", name)
-	case slices.Contains([]string{"csrftoken", "XSRF-TOKEN", "_csrf"}, plain):
+	case frameworkCookie.MatchString(plain):
 		return fmt.Errorf("the CSRF cookie can't be called %q, which frameworks use for their own; "+
 			"leave it at csrf_token", name)
+	}
+	return nil
+}
+
+// takenHeader is a name that means something already: to browsers and servers (RFC 9110, section 16.3.1, and the Fetch
+// standard's forbidden request headers), to proxies, or to us.
+var takenHeader = regexp.MustCompile(`^((accept|access-control|content|if|proxy|sec|upgrade|x-forwarded|x-rekey)(-.*)?|` +
+	`authorization|cache-control|connection|cookie2?|set-cookie|date|dnt|expect|forwarded|from|host|keep-alive|link|` +
+	`max-forwards|origin|pragma|priority|range|referer|te|trailer|transfer-encoding|user-agent|via|x-real-ip|x-request-id|` +
+	`x-requested-with)$`)
+
+// checkCSRFHeader refuses the names of other headers: the token would take their place, or they that of the token.
+func checkCSRFHeader(name string) error {
+	switch {
+	case !tokenForm.MatchString(name):
+		return fmt.Errorf("%q can't be the name of the CSRF header; use letters, digits, - and _", name)
+	case takenHeader.MatchString(strings.ToLower(name)):
+		return fmt.Errorf("the CSRF header can't be called %q, which has a meaning already; leave it at X-CSRFToken", name)
 	}
 	return nil
 }

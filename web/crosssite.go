@@ -1,11 +1,13 @@
 package web
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
+	"net/netip"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"rekey"
@@ -33,34 +35,97 @@ func newSites(o Options) (*sites, error) {
 			return nil, err
 		}
 	}
-	if host, ok := strings.CutPrefix(o.PublicOrigin, "https://"); ok {
-		s.insecure = "http://" + host
-	}
+	s.insecure = plainTwin(o.PublicOrigin)
 	return s, nil
 }
 
-// hostForm is a host as a browser writes it: letters of other scripts are in their ASCII form there (RFC 5890).
-var hostForm = regexp.MustCompile(`^([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?$`)
+// hostForm is a host as a browser writes it: letters of other scripts are in their ASCII form there (RFC 5890). What is
+// in brackets is an IPv6 address, which netip judges.
+var hostForm = regexp.MustCompile(`^(?:([a-z0-9_-]+(?:\.[a-z0-9_-]+)*)|\[([0-9a-f:.]+)\])(?::([1-9][0-9]{0,4}))?$`)
 
-// normalOrigin is an origin as browsers write it (RFC 6454, section 6.2): lower case, without the scheme's own port.
-func normalOrigin(origin string) (string, error) {
+// splitOrigin takes an origin apart. It is normal as browsers write it (RFC 6454, section 6.2): lower case, without the
+// scheme's own port. host is without port and brackets.
+func splitOrigin(origin string) (normal, scheme, host string, err error) {
 	fault := fmt.Errorf("%q is no origin; write scheme and host only, such as https://www.example.com", origin)
-	u, err := url.Parse(origin)
-	if err != nil || u.User != nil || u.Path != "" || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
-		return "", fault
+	scheme, rest, ok := strings.Cut(strings.ToLower(origin), "://")
+	parts := hostForm.FindStringSubmatch(rest)
+	if !ok || parts == nil {
+		return "", "", "", fault
 	}
-	host := strings.ToLower(u.Host)
-	switch {
-	case !hostForm.MatchString(host):
-		return "", fault
-	case u.Scheme == "http":
-		host = strings.TrimSuffix(host, ":80")
-	case u.Scheme == "https":
-		host = strings.TrimSuffix(host, ":443")
-	default:
-		return "", fault
+	defaultPort, ok := map[string]string{"http": "80", "https": "443"}[scheme]
+	if !ok {
+		return "", "", "", fault
 	}
-	return u.Scheme + "://" + host, nil
+	name, bracketed, port := parts[1], parts[2], parts[3]
+	if bracketed != "" {
+		a, err := netip.ParseAddr(bracketed)
+		if err != nil || !a.Is6() || a.Is4In6() {
+			return "", "", "", fault
+		}
+		name = "[" + a.String() + "]" // RFC 5952, as the URL standard has it too
+	}
+	if port != "" {
+		if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+			return "", "", "", fault
+		}
+	}
+	normal = scheme + "://" + name
+	if port != "" && port != defaultPort {
+		normal += ":" + port
+	}
+	return normal, scheme, strings.Trim(name, "[]"), nil
+}
+
+// normalOrigin is an origin as browsers write it, or the error says that it is none.
+func normalOrigin(origin string) (string, error) {
+	normal, _, _, err := splitOrigin(origin)
+	return normal, err
+}
+
+// normalizeOrigins judges and rewrites the origins whose pages people type codes and passwords into. Plain http passes
+// only where the Internet does not come by: whoever sits on the wire could write such a page himself.
+func (o *Options) normalizeOrigins() error {
+	var faults []error
+	judge := func(origin string) string {
+		normal, scheme, host, err := splitOrigin(origin)
+		if err == nil && scheme == "http" && !local(host) {
+			err = fmt.Errorf("pages of %q send codes and passwords in clear over the Internet; write https:// and put TLS in front", origin)
+		}
+		faults = append(faults, err)
+		return normal
+	}
+	if o.PublicOrigin != "" {
+		o.PublicOrigin = judge(o.PublicOrigin)
+	}
+	twin := plainTwin(o.PublicOrigin)
+	o.Origins = slices.Clone(o.Origins)
+	for i, origin := range o.Origins {
+		o.Origins[i] = judge(origin)
+		if twin != "" && o.Origins[i] == twin {
+			faults = append(faults, fmt.Errorf("the origin %q is the public origin without TLS, whose pages are refused; remove it", origin))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// plainTwin is the plain-http origin of the same host as an https origin; "": there is none.
+func plainTwin(origin string) string {
+	host, ok := strings.CutPrefix(origin, "https://")
+	if !ok {
+		return ""
+	}
+	return "http://" + host
+}
+
+// local reports whether a host can't be reached over the Internet: a private address, or a name that can't be public
+// (RFC 6761; "internal" as ICANN reserved it in 2024; one without a dot).
+func local(host string) bool {
+	if a, err := netip.ParseAddr(host); err == nil {
+		a = a.Unmap()
+		return a.IsLoopback() || a.IsPrivate() || a.IsLinkLocalUnicast()
+	}
+	last := host[strings.LastIndexByte(host, '.')+1:]
+	return last == host || slices.Contains([]string{"localhost", "test", "internal", "local"}, last)
 }
 
 // check refuses a cross-site request that could change something, before it has any effect.

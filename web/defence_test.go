@@ -214,11 +214,13 @@ func TestBasePathsThatWouldMislead(t *testing.T) {
 func TestOriginsAreWrittenAsBrowsersWriteThem(t *testing.T) {
 	t.Parallel()
 	for configured, browsers := range map[string]string{
-		"https://App.Example.net:443": "https://app.example.net",
-		"http://app.example.net:80":   "http://app.example.net",
-		"https://app.example.net:80":  "https://app.example.net:80",
-		"http://[2001:DB8::1]:8080":   "http://[2001:db8::1]:8080",
-		"http://localhost:3000":       "http://localhost:3000",
+		"https://App.Example.net:443":  "https://app.example.net",
+		"http://app.example.test:80":   "http://app.example.test",
+		"https://app.example.net:80":   "https://app.example.net:80",
+		"https://[2001:DB8:0::1]:8080": "https://[2001:db8::1]:8080",
+		"http://[FD00::1]":             "http://[fd00::1]",
+		"http://192.168.1.5:65535":     "http://192.168.1.5:65535",
+		"http://localhost:3000":        "http://localhost:3000",
 	} {
 		h := newHouse(t, func(_ *rekey.Options, front *web.Options) { front.Origins = []string{configured} })
 		w := h.ask("POST", "/forget_pwd/sms_code/", send(alice).body, "Origin: "+browsers, "Sec-Fetch-Site: cross-site")
@@ -228,10 +230,89 @@ func TestOriginsAreWrittenAsBrowsersWriteThem(t *testing.T) {
 	}
 	keys := newHouse(t).keys
 	for _, origin := range []string{"*", "null", "app.example.net", "https://", "https://app.example.net/", "https://*.example.net",
-		"ftp://app.example.net", "https://a@app.example.net", "https://app.example.net?x", "https://例子.cn", "https://app.example.net:", " https://a"} {
+		"ftp://app.example.net", "https://a@app.example.net", "https://app.example.net?x", "https://例子.cn", "https://app.example.net:", " https://a",
+		"https://app.example.net:0", "https://app.example.net:65536", "https://app.example.net:99999", "https://app.example.net:080",
+		`https://app."example.net`, "https://app.$example.net", "https://app..example.net", "https://.", "https://[1.2.3.4]",
+		"https://[::1", "https://[::ffff:1.2.3.4]", "https://[:::]"} {
 		if _, err := web.New(web.Options{Service: &rekey.Service{}, Keys: keys, Origins: []string{origin}}); err == nil {
 			t.Errorf("%q was taken", origin)
 		}
+	}
+}
+
+func TestT33_PagesInClearAreNotAmongTheOrigins(t *testing.T) {
+	t.Parallel()
+	keys := newHouse(t).keys
+	for _, c := range []struct {
+		name  string
+		o     web.Options
+		fault string
+	}{
+		{"the plain twin", web.Options{PublicOrigin: "https://www.example.com", Origins: []string{"http://www.example.com"}}, "http://www.example.com"},
+		{"the plain twin of a name for trying out", web.Options{PublicOrigin: "https://localhost:8443", Origins: []string{"http://localhost:8443"}}, "without TLS"},
+		{"another public host", web.Options{PublicOrigin: "https://www.example.com", Origins: []string{"http://app.example.net:8080"}}, "in clear"},
+		{"a public address", web.Options{Origins: []string{"http://198.51.100.7"}}, "in clear"},
+		{"a public address of IPv6", web.Options{Origins: []string{"http://[2001:db8::1]"}}, "in clear"},
+		{"a public host as public origin", web.Options{PublicOrigin: "http://www.example.com"}, "in clear"},
+		{"a private front end", web.Options{PublicOrigin: "https://www.example.com", Origins: []string{"http://localhost:3000", "http://10.0.0.7", "http://app.internal"}}, ""},
+		{"a private public origin", web.Options{PublicOrigin: "http://127.0.0.1:8000"}, ""},
+	} {
+		c.o.Service, c.o.Keys = &rekey.Service{}, keys
+		_, err := web.New(c.o)
+		if (err == nil) != (c.fault == "") || err != nil && !strings.Contains(err.Error(), c.fault) {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+}
+
+func TestNamesThatWouldBreakAnApplicationAreRefused(t *testing.T) {
+	t.Parallel()
+	keys := newHouse(t).keys
+	try := func(o web.Options) error {
+		o.Service, o.Keys = &rekey.Service{}, keys
+		_, err := web.New(o)
+		return err
+	}
+	for _, name := range []string{"sessionid", "PHPSESSID", "JSESSIONID", "SESSION", "connect.sid", "laravel_session", "_app_session",
+		"csrftoken", "CSRFToken", "XSRF-TOKEN", "xsrf-token", "_csrf", "remember_user_token", "rememberMe", "Admin-Token",
+		"rekey_flow", "__Host-rekey_flow", "__host-rekey_page", "__Host-csrf", "__Secure-csrf", "__secure-csrf"} {
+		if err := try(web.Options{CSRFCookie: name}); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("the cookie %s: %v", name, err)
+		}
+	}
+	for _, name := range []string{"csrf_token", "csrf", "my_csrf_token", "recovery"} {
+		if err := try(web.Options{CSRFCookie: name}); err != nil {
+			t.Errorf("the cookie %s: %v", name, err)
+		}
+	}
+	for _, name := range []string{"__Host-csrf", "__Secure-csrf"} {
+		if err := try(web.Options{CSRFCookie: name, PublicOrigin: "https://www.example.com"}); err != nil {
+			t.Errorf("the cookie %s under https: %v", name, err)
+		}
+	}
+	for _, name := range []string{"Content-Type", "content-length", "Origin", "Authorization", "Cookie", "Host", "Sec-Fetch-Site",
+		"X-Forwarded-For", "X-Request-Id", "X-Rekey-Proof", "Accept", "If-None-Match", "Expect", "Transfer-Encoding"} {
+		if err := try(web.Options{CSRFHeader: name}); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("the header %s: %v", name, err)
+		}
+	}
+	for _, name := range []string{"X-CSRFToken", "X-CSRF-TOKEN", "X-XSRF-TOKEN", "CSRF-Token", "RequestVerificationToken"} {
+		if err := try(web.Options{CSRFHeader: name}); err != nil {
+			t.Errorf("the header %s: %v", name, err)
+		}
+	}
+}
+
+func TestTheCheckIsFoundUnderABasePathOfItsOwnName(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, basePath("/mobiles/"))
+	for _, path := range []string{"/mobiles/mobiles/" + alice, "/mobiles/mobiles/" + alice + "/", "/mobiles/mobiles/mobiles/" + alice + "/"} {
+		if w := h.ask("GET", path, ""); w.Code != 200 || errno(t, w) != "0" {
+			t.Errorf("%s: %d %s", path, w.Code, w.Body)
+		}
+	}
+	if w := h.ask("GET", "/mobiles/"+alice, ""); w.Code != 404 {
+		t.Errorf("%d %s", w.Code, w.Body)
 	}
 }
 

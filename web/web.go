@@ -12,7 +12,6 @@ import (
 	"net/netip"
 	"net/url"
 	"regexp"
-	"slices"
 	"strings"
 
 	"rekey"
@@ -109,29 +108,14 @@ func New(o Options) (http.Handler, error) {
 	o.CSRFHeader = cmp.Or(o.CSRFHeader, "X-CSRFToken")
 
 	fault(checkBasePath(o.BasePath))
-	for _, name := range []string{o.CSRFCookie, o.CSRFHeader} {
-		if !tokenForm.MatchString(name) {
-			fault(fmt.Errorf("%q can't be the name of a cookie or header; use letters, digits, - and _", name))
-		}
-	}
-	fault(checkCSRFCookie(o.CSRFCookie))
 	proxies, err := normalPrefixes(o.TrustedProxies)
 	fault(err)
 	o.TrustedProxies = proxies
 
-	if o.PublicOrigin != "" {
-		normal, err := normalOrigin(o.PublicOrigin)
-		fault(err)
-		o.PublicOrigin = normal
-	}
-	o.Origins = slices.Clone(o.Origins)
-	for i, configured := range o.Origins {
-		normal, err := normalOrigin(configured)
-		fault(err)
-		o.Origins[i] = normal
-	}
-
+	fault(o.normalizeOrigins())
 	s := &server{https: strings.HasPrefix(o.PublicOrigin, "https://")}
+	fault(checkCSRFCookie(o.CSRFCookie, s.https))
+	fault(checkCSRFHeader(o.CSRFHeader))
 	s.sites, err = newSites(o)
 	fault(err)
 	s.languages, err = newLanguages(o.Languages)
@@ -210,9 +194,12 @@ func (s *server) route(u *url.URL) route {
 	case "page.css", "page.js", "brand.css":
 		return route{routeAsset, methods{http.MethodGet: s.asset(rest)}}
 	}
-	// Pages written for the original use a relative URL that repeats the base path.
-	rest = strings.TrimPrefix(rest, s.BasePath[1:])
-	if mobile, ok := strings.CutPrefix(rest, "mobiles/"); ok {
+	mobile, ok := strings.CutPrefix(rest, "mobiles/")
+	if again, repeated := strings.CutPrefix(rest, s.BasePath[1:]+"mobiles/"); repeated {
+		// Pages written for the original use a relative URL that repeats the base path, which may itself be "mobiles/".
+		mobile, ok = again, true
+	}
+	if ok {
 		return route{routeCheck, methods{http.MethodGet: s.check(strings.TrimSuffix(mobile, "/"))}}
 	}
 	return route{routeUnknown, nil}
