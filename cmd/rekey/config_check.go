@@ -90,8 +90,8 @@ func (l *loaded) checkAddresses() {
 	if l.Admin.Token == "" && !l.has("admin.listen") && !loopback(l.Admin.Listen) {
 		l.object("admin.token", "is required when admin.listen is reached from elsewhere; make one with: openssl rand -hex 16")
 	}
-	if l.Admin.Listen == l.Listen && !strings.HasSuffix(l.Listen, ":0") {
-		l.object("admin.listen", "is the address of listen; give it a port of its own")
+	if sameAddress(l.Listen, l.Admin.Listen) {
+		l.object("admin.listen", "is the address of listen, "+l.Listen+"; give it a port of its own")
 	}
 	if l.Limits.NumberSendsDay > 0 && l.Limits.NumberReserved >= l.Limits.NumberSendsDay {
 		l.object("limits.number_reserved", "leaves nothing of limits.number_sends_day; set it lower")

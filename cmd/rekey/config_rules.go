@@ -126,6 +126,42 @@ func hostPort(s string) error {
 	return nil
 }
 
+// sameAddress reports whether a program that listens at a can't listen at b: the ports are the same, and one host takes in
+// the other. localhost is 127.0.0.1, as package net has it where a name has addresses of both families; no host is all of
+// both, and so is [::], since sockets of package net take in IPv4. Port 0 is a different one each time.
+func sameAddress(a, b string) bool {
+	hostA, portA, errA := net.SplitHostPort(a)
+	hostB, portB, errB := net.SplitHostPort(b)
+	if errA != nil || errB != nil {
+		return false
+	}
+	m, errA := strconv.ParseUint(portA, 10, 16)
+	n, errB := strconv.ParseUint(portB, 10, 16)
+	if errA != nil || errB != nil || m != n || m == 0 {
+		return false
+	}
+	addressA, errA := listenAddress(hostA)
+	addressB, errB := listenAddress(hostB)
+	if errA != nil || errB != nil {
+		return hostA == hostB
+	}
+	covers := func(a, b netip.Addr) bool {
+		return a == b || a.IsUnspecified() && (a.Is6() || b.Is4())
+	}
+	return covers(addressA, addressB) || covers(addressB, addressA)
+}
+
+func listenAddress(host string) (netip.Addr, error) {
+	switch host {
+	case "":
+		return netip.IPv6Unspecified(), nil
+	case "localhost":
+		return netip.AddrFrom4([4]byte{127, 0, 0, 1}), nil
+	}
+	a, err := netip.ParseAddr(host)
+	return a.Unmap(), err
+}
+
 // loopback reports whether only this machine can reach a listener at s.
 func loopback(s string) bool {
 	host, _, err := net.SplitHostPort(s)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 
 	"rekey/sms"
 )
@@ -46,7 +47,7 @@ func newDelivery(c *config, observe func(context.Context, sms.Attempt)) (*delive
 			provider = inbox()
 		case "http":
 			gateway, err := newGateway(p, texts, transport)
-			faults = append(faults, below("sms.providers."+tomlKey(name), err))
+			faults = append(faults, below("sms.providers."+tomlKey(name), mendable(err)))
 			provider = gateway
 		}
 		d.providers[name] = provider
@@ -76,6 +77,19 @@ func newGateway(p *providerConfig, texts *sms.Texts, transport http.RoundTripper
 		URL: p.URL, Method: p.Method, ContentType: contentType, Headers: p.Headers, Body: p.Body,
 		Success: p.Success, Secret: p.Secret, Timeout: p.Timeout, Texts: texts, Transport: transport,
 	})
+}
+
+// mendable says of a broken template what to do: the errors of package text/template, all of which begin with "template: ",
+// only say what is wrong.
+func mendable(err error) error {
+	var all []error
+	for _, e := range each(err) {
+		if setting, cause, ok := strings.Cut(e.Error(), ": template: "); ok {
+			e = fmt.Errorf("%s: can't be filled in: %s; write fields as {{.Mobile}}, those that rekey.example.toml lists", setting, cause)
+		}
+		all = append(all, e)
+	}
+	return errors.Join(all...)
 }
 
 // below puts the path of a table in front of the settings that joined errors begin with.

@@ -81,6 +81,39 @@ func expectFaults(t *testing.T, l *loaded, path string, want []string) {
 	}
 }
 
+func TestTwoListenersAtOneAddressAreAFault(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		a, b string
+		same bool
+	}{
+		{"127.0.0.1:8000", "127.0.0.1:8000", true},
+		{"127.0.0.1:8000", "127.0.0.1:8001", false},
+		{"127.0.0.1:8000", "127.0.0.1:08000", true},
+		{"127.0.0.1:0", "127.0.0.1:0", false},
+		{"localhost:8000", "127.0.0.1:8000", true},
+		{"localhost:8000", "[::1]:8000", false},
+		{"127.0.0.1:8000", "127.0.0.2:8000", false},
+		{"0.0.0.0:8000", "127.0.0.1:8000", true},
+		{":8000", "127.0.0.1:8000", true},
+		{":8000", "0.0.0.0:8000", true},
+		{"[::]:8000", "127.0.0.1:8000", true},
+		{"[::]:8000", "[::1]:8000", true},
+		{"0.0.0.0:8000", "[::1]:8000", false},
+		{"[::1]:8000", "[0:0::1]:8000", true},
+		{"[::ffff:127.0.0.1]:8000", "127.0.0.1:8000", true},
+		{"rekey.internal:8000", "rekey.internal:8000", true},
+		{"rekey.internal:8000", "127.0.0.1:8000", false}, // only the resolver knows
+	} {
+		for _, listen := range [][2]string{{tt.a, tt.b}, {tt.b, tt.a}} {
+			l := load(write(t, ""), []string{"REKEY_LISTEN=" + listen[0], "REKEY_ADMIN_LISTEN=" + listen[1]})
+			if l.has("admin.listen") != tt.same {
+				t.Errorf("listen %s, admin.listen %s: the faults are\n%v", listen[0], listen[1], l.faults)
+			}
+		}
+	}
+}
+
 func TestT44_AnExposedSecretIsToldBesideWhatElseIsWrongWithIt(t *testing.T) {
 	t.Parallel()
 	secret := filepath.Join(t.TempDir(), "keys")
