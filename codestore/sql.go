@@ -20,11 +20,12 @@ type Dialect struct {
 	Tables []string
 	// Now reads the database's clock in microseconds since the Unix epoch.
 	Now string
-	// Load reads the state of one document by name, so that nobody else can change it before this transaction ends.
+	// Load reads name and state of the documents whose names stand in a JSON array, so that nobody else can change or
+	// make them before this transaction ends.
 	Load string
-	// Save stores a document: name, state, expiry in microseconds since the Unix epoch.
+	// Save stores the documents in a JSON array of objects: name, state, and expires in microseconds since the Unix epoch.
 	Save string
-	// Drop removes a document by name.
+	// Drop removes the documents whose names stand in a JSON array.
 	Drop string
 	// Sweep removes at most so many documents with an expiry up to an instant: instant, count.
 	Sweep string
@@ -45,10 +46,12 @@ func SQLite() Dialect {
 			) WITHOUT ROWID`,
 			`CREATE INDEX IF NOT EXISTS %[1]s_expires_at ON %[1]s (expires_at)`,
 		},
-		Now:   `SELECT CAST(unixepoch('subsec') * 1000000 AS INTEGER)`,
-		Load:  `SELECT state FROM %s WHERE name = ?`,
-		Save:  `INSERT INTO %s (name, state, expires_at) VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET state = excluded.state, expires_at = excluded.expires_at`,
-		Drop:  `DELETE FROM %s WHERE name = ?`,
+		Now:  `SELECT CAST(unixepoch('subsec') * 1000000 AS INTEGER)`,
+		Load: `SELECT name, state FROM %s WHERE name IN (SELECT value FROM json_each(?))`,
+		Save: `INSERT INTO %s (name, state, expires_at)
+			SELECT value ->> 'name', value ->> 'state', value ->> 'expires' FROM json_each(?) WHERE true
+			ON CONFLICT (name) DO UPDATE SET state = excluded.state, expires_at = excluded.expires_at`,
+		Drop:  `DELETE FROM %s WHERE name IN (SELECT value FROM json_each(?))`,
 		Sweep: `DELETE FROM %[1]s WHERE name IN (SELECT name FROM %[1]s WHERE expires_at <= ? LIMIT ?)`,
 	}
 }
@@ -193,7 +196,8 @@ func (t *table[D, P]) run() {
 	}
 }
 
-// transact runs the steps of a batch, one after the other, in one transaction.
+// transact runs the steps of a batch, one after the other, in one transaction: it reads all documents of the batch,
+// and stores all that have changed, in one statement each.
 func (t *table[D, P]) transact(batch []*job[D]) (err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), batchTime)
 	defer cancel()
@@ -212,73 +216,112 @@ func (t *table[D, P]) transact(batch []*job[D]) (err error) {
 	if err := tx.StmtContext(ctx, t.now).QueryRowContext(ctx).Scan(&now); err != nil {
 		return err
 	}
-	loaded := make(map[rekey.Name]*D)
-	dirty := make(map[rekey.Name]bool)
+	docs, err := t.read(ctx, tx, batch)
+	if err != nil {
+		return err
+	}
+	changed := make(map[rekey.Name]bool)
 	for _, j := range batch {
 		if j.fault = j.ctx.Err(); j.fault != nil {
 			continue
 		}
-		docs := make([]*D, len(j.names))
+		theirs := make([]*D, len(j.names))
 		for i, name := range j.names {
-			d, known := loaded[name]
-			if !known {
-				d, err = t.read(ctx, tx, name)
-				if errors.Is(err, errUnreadable) {
-					j.fault = err
-					break
-				}
-				if err != nil {
-					return err
-				}
+			d := docs[name]
+			if d.unreadable != nil {
+				j.fault = d.unreadable
+			} else if d.doc != nil && P(d.doc).expiry() > now {
+				theirs[i] = d.doc
 			}
-			if d != nil && P(d).expiry() <= now {
-				d = nil
-			}
-			loaded[name], docs[i] = d, d
 		}
-		if j.fault == nil && j.step(now, docs) {
+		if j.fault == nil && j.step(now, theirs) {
 			for i, name := range j.names {
-				loaded[name], dirty[name] = docs[i], true
+				docs[name] = stored[D]{doc: theirs[i]}
+				changed[name] = true
 			}
 		}
 	}
-	for name := range dirty {
-		if err := t.write(ctx, tx, name, loaded[name], now); err != nil {
-			return err
-		}
+	if err := t.write(ctx, tx, docs, changed, now); err != nil {
+		return err
 	}
 	return tx.Commit()
+}
+
+// stored is a document as the table has it: nil for none.
+type stored[D any] struct {
+	doc        *D
+	unreadable error
 }
 
 // errUnreadable says that a row is not of our making. It is an error, never a pass: what it counted is not known.
 var errUnreadable = errors.New("a row of the code store can't be read")
 
-func (t *table[D, P]) read(ctx context.Context, tx *sql.Tx, name rekey.Name) (*D, error) {
-	var state []byte
-	err := tx.StmtContext(ctx, t.load).QueryRowContext(ctx, string(name)).Scan(&state)
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		return nil, nil
-	case err != nil:
+func (t *table[D, P]) read(ctx context.Context, tx *sql.Tx, batch []*job[D]) (map[rekey.Name]stored[D], error) {
+	docs := make(map[rekey.Name]stored[D])
+	var names []rekey.Name
+	for _, j := range batch {
+		for _, name := range j.names {
+			if _, known := docs[name]; !known {
+				docs[name] = stored[D]{}
+				names = append(names, name)
+			}
+		}
+	}
+	list, err := json.Marshal(names)
+	if err != nil {
 		return nil, err
 	}
-	d := new(D)
-	if err := json.Unmarshal(state, d); err != nil {
-		return nil, fmt.Errorf("%w: %w", errUnreadable, err)
+	rows, err := tx.StmtContext(ctx, t.load).QueryContext(ctx, string(list))
+	if err != nil {
+		return nil, err
 	}
-	return d, nil
+	defer rows.Close()
+	for rows.Next() {
+		var name, state string
+		if err := rows.Scan(&name, &state); err != nil {
+			return nil, err
+		}
+		d := stored[D]{doc: new(D)}
+		if err := json.Unmarshal([]byte(state), d.doc); err != nil {
+			d.unreadable = fmt.Errorf("%w: %w", errUnreadable, err)
+		}
+		docs[rekey.Name(name)] = d
+	}
+	return docs, rows.Err()
 }
 
-func (t *table[D, P]) write(ctx context.Context, tx *sql.Tx, name rekey.Name, d *D, now instant) error {
-	if d == nil || P(d).expiry() <= now {
-		_, err := tx.StmtContext(ctx, t.drop).ExecContext(ctx, string(name))
-		return err
+func (t *table[D, P]) write(ctx context.Context, tx *sql.Tx, docs map[rekey.Name]stored[D], changed map[rekey.Name]bool, now instant) error {
+	type row struct {
+		Name    rekey.Name `json:"name"`
+		State   *D         `json:"state"`
+		Expires instant    `json:"expires"`
 	}
-	state, err := json.Marshal(d)
+	var saved []row
+	var dropped []rekey.Name
+	for name := range changed {
+		if d := docs[name].doc; d != nil && P(d).expiry() > now {
+			saved = append(saved, row{name, d, P(d).expiry()})
+		} else {
+			dropped = append(dropped, name)
+		}
+	}
+	if len(saved) > 0 {
+		if err := t.exec(ctx, tx, t.save, saved); err != nil {
+			return err
+		}
+	}
+	if len(dropped) > 0 {
+		return t.exec(ctx, tx, t.drop, dropped)
+	}
+	return nil
+}
+
+func (t *table[D, P]) exec(ctx context.Context, tx *sql.Tx, statement *sql.Stmt, argument any) error {
+	text, err := json.Marshal(argument)
 	if err != nil {
 		return err
 	}
-	_, err = tx.StmtContext(ctx, t.save).ExecContext(ctx, string(name), string(state), int64(P(d).expiry()))
+	_, err = tx.StmtContext(ctx, statement).ExecContext(ctx, string(text))
 	return err
 }
 
