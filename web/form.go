@@ -24,6 +24,9 @@ type formError struct {
 func (e *formError) Error() string { return e.cause.Error() }
 func (e *formError) Unwrap() error { return e.cause }
 
+// errNoNumber is a first screen that was sent empty. People do that; it is no event.
+var errNoNumber = &refusal{status: http.StatusOK, errno: errnoParam, key: "send_parameter"}
+
 // formSend asks for a code on behalf of the page: of its first screen, or of the second one, whose forms alone have a
 // flow.
 func (s *server) formSend(w http.ResponseWriter, r *request, form url.Values) error {
@@ -37,7 +40,7 @@ func (s *server) formSend(w http.ResponseWriter, r *request, form url.Values) er
 	v.Mobile = mobile
 	if mobile == "" {
 		v.fault("mobile", v.T("no_number"))
-		return &formError{v, errSendParam}
+		return &formError{v, errNoNumber}
 	}
 
 	sent, err := s.Service.Send(r.Context(), client, mobile)

@@ -56,6 +56,21 @@ func TestT25_FormsRefuseWhatIsNoNumber(t *testing.T) {
 	}
 }
 
+func TestAnEmptyFormIsNoEvent(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.ask("GET", "/forget_pwd/", "")
+	for _, mobile := range []string{"", " ", "\u3000-"} {
+		w := h.ask("POST", "/forget_pwd/sms_code/", formSend(mobile).body, formSend(mobile).headers...)
+		if w.Code != 200 || !strings.Contains(w.Body.String(), "请输入手机号") {
+			t.Errorf("%q: %d %s", mobile, w.Code, w.Body)
+		}
+	}
+	if got := h.events.refused(); len(got) != 0 {
+		t.Errorf("events: %v", got)
+	}
+}
+
 func TestT25_FormsReadEverySpellingOfACode(t *testing.T) {
 	t.Parallel()
 	for name, spell := range map[string]func(string) string{
