@@ -10,15 +10,16 @@ type EventKind string
 
 // The kinds of events.
 const (
-	EventCheck    EventKind = "check"    // somebody asked whether a number is registered
-	EventSend     EventKind = "send"     // somebody asked for a code
-	EventDeliver  EventKind = "deliver"  // a provider was handed a message, or every one failed
-	EventReset    EventKind = "reset"    // somebody tried a code with a new password
-	EventRefused  EventKind = "refused"  // a request did not get as far as the recovery: cross-site, malformed
-	EventWarning  EventKind = "warning"  // a budget is nearly used up
-	EventAlarm    EventKind = "alarm"    // an operator should look: several accounts, attack on a number, spend stopped
-	EventFinish   EventKind = "finish"   // the step after a successful reset failed; the reset stands
-	EventWithdraw EventKind = "withdraw" // an undelivered code was taken back, or could not be
+	EventCheck     EventKind = "check"     // somebody asked whether a number is registered
+	EventSend      EventKind = "send"      // somebody asked for a code
+	EventDeliver   EventKind = "deliver"   // a provider was handed a message, or every one failed
+	EventReset     EventKind = "reset"     // somebody tried a code with a new password
+	EventRefused   EventKind = "refused"   // a request did not get as far as the recovery: cross-site, malformed
+	EventForwarded EventKind = "forwarded" // a peer that is no trusted proxy sends X-Forwarded-For, which is ignored; told once a peer
+	EventWarning   EventKind = "warning"   // a budget is nearly used up
+	EventAlarm     EventKind = "alarm"     // an operator should look: several accounts, attack on a number, spend stopped
+	EventFinish    EventKind = "finish"    // the step after a successful reset failed; the reset stands
+	EventWithdraw  EventKind = "withdraw"  // an undelivered code was taken back, or could not be
 )
 
 // Event is one thing that happened. It carries no code, password or secret, and its Number is masked wherever it is

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // normalPrefixes checks the trusted proxies and unmaps IPv4 prefixes that are written as IPv6 ones, since addresses are
@@ -95,4 +96,28 @@ func contains(prefixes []netip.Prefix, a netip.Addr) bool {
 		}
 	}
 	return false
+}
+
+// maxStrangers is how many peers are told of, so that whoever has many addresses fills neither memory nor log. A proxy
+// that was forgotten is among the first.
+const maxStrangers = 100
+
+// strangers are the peers whose X-Forwarded-For has been told of. It is safe for concurrent use.
+type strangers struct {
+	mu   sync.Mutex
+	seen map[netip.Addr]bool
+}
+
+// first reports whether peer is to be told of, which it is once.
+func (s *strangers) first(peer netip.Addr) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.seen[peer] || len(s.seen) >= maxStrangers {
+		return false
+	}
+	if s.seen == nil {
+		s.seen = map[netip.Addr]bool{}
+	}
+	s.seen[peer] = true
+	return true
 }

@@ -176,7 +176,7 @@ func (s *server) succeed(w http.ResponseWriter, r *request, key string, data any
 }
 
 // fail is the one place where an error becomes an answer: its kind decides status, errno and text; its cause goes to
-// the log and never to the client.
+// the recorder or the log, once, and never to the client.
 func (s *server) fail(w *recorder, r *request, err error) {
 	if w.status != 0 {
 		s.notWritten(r, slog.LevelDebug, err) // the client left while it was being answered
@@ -187,7 +187,7 @@ func (s *server) fail(w *recorder, r *request, err error) {
 		if e.event {
 			s.refused(r, e.key)
 		}
-	} else if out.status >= http.StatusInternalServerError {
+	} else if out.status >= http.StatusInternalServerError && !s.recorded(err) {
 		level := slog.LevelError
 		if r.Context().Err() != nil {
 			level = slog.LevelInfo // the client has gone, and took its own request down
@@ -212,6 +212,12 @@ func (s *server) fail(w *recorder, r *request, err error) {
 	if err := s.write(w, out.status, envelope{out.errno, s.texts.text(r.language, out.key), out.data}); err != nil {
 		s.notWritten(r, slog.LevelDebug, err)
 	}
+}
+
+// recorded reports whether the Recorder has got the cause of err: each of the three steps ends with an event.
+func (s *server) recorded(err error) bool {
+	_, ok := errors.AsType[*operationError](err)
+	return ok && s.Recorder != nil
 }
 
 func (s *server) notWritten(r *request, level slog.Level, err error) {

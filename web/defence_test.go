@@ -32,8 +32,42 @@ func TestT32_ForgedForwardingHeadersAreIgnoredAndTold(t *testing.T) {
 	if got := h.events.addresses(); len(got) != 1 || got[0] != netip.MustParseAddr(peer) {
 		t.Errorf("the recovery was told of %v", got)
 	}
-	if got := h.events.refused(); len(got) != 1 || got[0] != "untrusted_forwarded_for" {
+	if got := h.events.of(rekey.EventForwarded); len(got) != 1 || got[0].Address != netip.MustParseAddr(peer) {
 		t.Errorf("events: %v", got)
+	}
+	if got := h.events.refused(); len(got) != 0 {
+		t.Errorf("a request that was served is told as refused: %v", got)
+	}
+}
+
+func TestT32_AnUnbelievedPeerIsToldOfOnceAndNotTooManyAre(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	ask := func(address string) {
+		r := httptest.NewRequest("GET", "/forget_pwd/mobiles/x", nil)
+		r.RemoteAddr = address + ":1234"
+		r.Header.Set("X-Forwarded-For", "198.51.100.7")
+		h.handler.ServeHTTP(httptest.NewRecorder(), r)
+	}
+	for range 3 {
+		ask("192.0.2.1")
+	}
+	ask("192.0.2.2")
+	var warnings []string
+	for _, record := range h.records() {
+		if record["level"] == "WARN" {
+			warnings = append(warnings, fmt.Sprint(record["msg"]))
+		}
+	}
+	if want := "X-Forwarded-For from 192.0.2.1 is ignored; if that is your proxy, add its network to trusted_proxies"; len(warnings) != 2 ||
+		warnings[0] != want || len(h.events.of(rekey.EventForwarded)) != 2 {
+		t.Errorf("%q", warnings)
+	}
+	for i := range 1000 {
+		ask(fmt.Sprintf("10.0.%d.%d", i/250, i%250))
+	}
+	if n := len(h.events.of(rekey.EventForwarded)); n > 100 {
+		t.Errorf("%d peers were told of", n)
 	}
 }
 

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -71,7 +70,7 @@ func (s *server) ServeHTTP(rw http.ResponseWriter, hr *http.Request) {
 		w.Header().Set("Connection", "close")
 	}
 	if from.ignored {
-		s.refused(r, "untrusted_forwarded_for")
+		s.forwarded(r)
 	}
 	if err := s.serve(w, r, where); err != nil {
 		s.fail(w, r, err)
@@ -168,9 +167,24 @@ func knownMethod(method string) string {
 }
 
 // refused tells the recorder of a request that did not get as far as the recovery.
-func (s *server) refused(r *request, outcome string) {
-	s.Recorder.Record(r.Context(), rekey.Event{Kind: rekey.EventRefused, At: time.Now(), Request: r.id,
-		Address: r.address, Outcome: outcome})
+func (s *server) refused(r *request, outcome string) { s.record(r, rekey.EventRefused, outcome) }
+
+func (s *server) record(r *request, kind rekey.EventKind, outcome string) {
+	if s.Recorder == nil {
+		return
+	}
+	s.Recorder.Record(r.Context(), rekey.Event{Kind: kind, At: time.Now(), Request: r.id, Address: r.address, Outcome: outcome})
+}
+
+// forwarded tells, once a peer, of an X-Forwarded-For that is not believed: it is forged, or a proxy's that the operator
+// has forgotten, behind which all people share one budget (T32).
+func (s *server) forwarded(r *request) {
+	if !s.strangers.first(r.address) {
+		return
+	}
+	s.record(r, rekey.EventForwarded, "ignored")
+	s.Log.LogAttrs(r.Context(), slog.LevelWarn, fmt.Sprintf("X-Forwarded-For from %v is ignored; "+
+		"if that is your proxy, add its network to trusted_proxies", r.address), slog.String("request", r.id))
 }
 
 // recovered answers a request whose handler has panicked, and logs where. The value may hold anything that the request
@@ -241,8 +255,3 @@ func (w *recorder) Write(p []byte) (int, error) {
 
 // Unwrap lets http.ResponseController reach what is beneath.
 func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
-
-// nobody is the Recorder of whoever wants none.
-type nobody struct{}
-
-func (nobody) Record(context.Context, rekey.Event) {}

@@ -300,15 +300,24 @@ func (e *events) Record(_ context.Context, event rekey.Event) {
 
 // refused are the outcomes of requests that did not get as far as the recovery.
 func (e *events) refused() []string {
-	e.mu.Lock()
-	defer e.mu.Unlock()
 	var outcomes []string
-	for _, event := range e.all {
-		if event.Kind == rekey.EventRefused {
-			outcomes = append(outcomes, event.Outcome)
-		}
+	for _, event := range e.of(rekey.EventRefused) {
+		outcomes = append(outcomes, event.Outcome)
 	}
 	return outcomes
+}
+
+// of are the events of one kind.
+func (e *events) of(kind rekey.EventKind) []rekey.Event {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var all []rekey.Event
+	for _, event := range e.all {
+		if event.Kind == kind {
+			all = append(all, event)
+		}
+	}
+	return all
 }
 
 // addresses are the clients that the recovery was told of.
@@ -317,7 +326,7 @@ func (e *events) addresses() []netip.Addr {
 	defer e.mu.Unlock()
 	var all []netip.Addr
 	for _, event := range e.all {
-		if event.Kind != rekey.EventRefused {
+		if event.Kind != rekey.EventRefused && event.Kind != rekey.EventForwarded {
 			all = append(all, event.Address)
 		}
 	}

@@ -46,18 +46,35 @@ func TestOneLineARequestIsLogged(t *testing.T) {
 	}
 }
 
-func TestAFaultIsLoggedWithItsCauseAndAnsweredWithout(t *testing.T) {
+// unrecorded is a front without a recorder.
+func unrecorded(_ *rekey.Options, front *web.Options) { front.Recorder = nil }
+
+func TestACauseIsToldOnceAndNotToTheClient(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
-	h.people.down = errCut
-	w := h.ask("GET", "/forget_pwd/mobiles/"+alice, "")
-	if strings.Contains(w.Body.String(), errCut.Error()) {
-		t.Errorf("the cause is told: %s", w.Body)
-	}
-	record := h.records()[0]
-	if record["msg"] != "failed" || record["level"] != "ERROR" || !strings.Contains(fmt.Sprint(record["error"]), errCut.Error()) ||
-		record["request"] != w.Header().Get("X-Request-Id") {
-		t.Errorf("the log says %v", record)
+	for name, c := range map[string]struct {
+		with    setting
+		records int
+	}{
+		"the recorder has it":             {func(*rekey.Options, *web.Options) {}, 1},
+		"the log has it where nobody has": {unrecorded, 2},
+	} {
+		h := newHouse(t, c.with)
+		h.people.down = errCut
+		w := h.ask("GET", "/forget_pwd/mobiles/"+alice, "")
+		if w.Code != 503 || strings.Contains(w.Body.String(), errCut.Error()) {
+			t.Errorf("%s: %d %s", name, w.Code, w.Body)
+		}
+		if got := h.events.of(rekey.EventCheck); len(got) != 1 || !errors.Is(got[0].Err, errCut) {
+			t.Errorf("%s: the events are %v", name, got)
+		}
+		records := h.records()
+		if len(records) != c.records || records[len(records)-1]["msg"] != "request" || records[len(records)-1]["status"] != 503. {
+			t.Fatalf("%s: the log says %v", name, records)
+		}
+		if record := records[0]; c.records == 2 && (record["msg"] != "failed" || record["level"] != "ERROR" ||
+			!strings.Contains(fmt.Sprint(record["error"]), errCut.Error()) || record["request"] != w.Header().Get("X-Request-Id")) {
+			t.Errorf("%s: the log says %v", name, record)
+		}
 	}
 }
 
@@ -210,7 +227,7 @@ func TestT37_NoCauseBreaksARecord(t *testing.T) {
 		"text": func(j *journal) slog.Handler { return slog.NewTextHandler(j, nil) },
 	} {
 		log := &journal{}
-		h := newHouse(t, func(_ *rekey.Options, front *web.Options) { front.Log = slog.New(handler(log)) })
+		h := newHouse(t, unrecorded, func(_ *rekey.Options, front *web.Options) { front.Log = slog.New(handler(log)) })
 		for _, evil := range evils() {
 			h.people.down = errors.New("the database says " + evil)
 			h.ask("GET", "/forget_pwd/mobiles/"+alice, "")

@@ -40,8 +40,10 @@ type Options struct {
 	Languages      []string       // BCP 47, the first is the default; nil: "zh-CN", "en"
 
 	Page     PageOptions
-	Recorder rekey.Recorder // is told of refused requests; nil: nobody is
-	Log      *slog.Logger   // one line a request, and the causes of faults; nil: nothing is logged
+	Recorder rekey.Recorder // is told of refused requests; the Service's own, or nil
+	// Log gets one line a request, and what broke. The causes of a failed Check, Send or Reset are the Recorder's; only
+	// without one are they logged. nil: nothing is logged.
+	Log *slog.Logger
 }
 
 // PageOptions are what an operator may change about the page. Every field may be left empty.
@@ -55,7 +57,7 @@ type PageOptions struct {
 	NextOrigins []string // the origins, beside our own, that `next` may lead to
 }
 
-// server is the handler that New makes. It is immutable and safe for concurrent use.
+// server is the handler that New makes. It is safe for concurrent use: only strangers changes.
 type server struct {
 	Options
 	https     bool // PublicOrigin is an https origin: cookies are Secure, HSTS is sent
@@ -63,6 +65,7 @@ type server struct {
 	languages *languages
 	texts     catalogue
 	page      *page
+	strangers strangers
 }
 
 // defaultBasePath is where the Django original has its flow.
@@ -96,9 +99,6 @@ func New(o Options) (http.Handler, error) {
 	}
 	if o.Languages == nil {
 		o.Languages = []string{"zh-CN", "en"}
-	}
-	if o.Recorder == nil {
-		o.Recorder = nobody{}
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
