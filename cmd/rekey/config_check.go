@@ -114,32 +114,44 @@ func (l *loaded) checkNumbers() {
 	}
 }
 
-// checkPublic asks package web about the settings that it judges itself, each by itself so that a fault has its key. The
-// handler that web.New makes is thrown away, and so are the empty parts that it wants besides.
+// checkPublic asks package web about the settings that it judges, each by itself so that a fault has its key, but beside
+// the public origin, which some depend on.
 func (l *loaded) checkPublic() {
-	keys, err := rekey.NewKeyring([][]byte{make([]byte, rekey.MinKeyBytes)}, nil)
-	if err != nil {
-		l.add(origin{}, "", "the settings of the public side can't be judged: "+err.Error())
-		return
+	public := l.PublicOrigin
+	if l.has("public_origin") {
+		public = ""
 	}
 	for key, o := range map[string]web.Options{
-		"base_path":         {BasePath: l.BasePath},
-		"csrf_cookie":       {CSRFCookie: l.CSRFCookie},
-		"csrf_header":       {CSRFHeader: l.CSRFHeader},
-		"page.brand":        {Page: web.PageOptions{Brand: l.Page.Brand}},
-		"page.brand_dark":   {Page: web.PageOptions{BrandDark: l.Page.BrandDark}},
-		"page.support":      {Page: web.PageOptions{Support: l.Page.Support}},
-		"page.done_url":     {Page: web.PageOptions{DoneURL: l.Page.DoneURL}},
-		"page.next_origins": {Page: web.PageOptions{NextOrigins: l.Page.NextOrigins}},
+		"base_path":       {BasePath: l.BasePath},
+		"origins":         {Origins: l.Origins},
+		"csrf_cookie":     {CSRFCookie: l.CSRFCookie},
+		"csrf_header":     {CSRFHeader: l.CSRFHeader},
+		"page.brand":      {Page: web.PageOptions{Brand: l.Page.Brand}},
+		"page.brand_dark": {Page: web.PageOptions{BrandDark: l.Page.BrandDark}},
+		"page.support":    {Page: web.PageOptions{Support: l.Page.Support}},
+		"page.done_url":   {Page: web.PageOptions{DoneURL: l.Page.DoneURL}},
 	} {
-		if l.find(key).origin == (origin{}) {
-			continue
-		}
-		o.Service, o.Keys = new(rekey.Service), keys
-		if _, err := web.New(o); err != nil {
-			l.object(key, "can't be used: "+strings.ReplaceAll(err.Error(), "\n", "; "))
+		if l.find(key).origin != (origin{}) {
+			o.PublicOrigin = public
+			l.object(key, sentences(judgedByWeb(o))...)
 		}
 	}
+}
+
+// judgedByWeb is what package web objects to in options, joined. The handler that web.New makes is thrown away, and so are
+// the empty parts that it wants besides.
+func judgedByWeb(o web.Options) error {
+	keys, err := rekey.NewKeyring([][]byte{make([]byte, rekey.MinKeyBytes)}, nil)
+	if err != nil {
+		return fmt.Errorf("can't be judged: %w", err)
+	}
+	o.Service, o.Keys = new(rekey.Service), keys
+	_, err = web.New(o)
+	var faults []error
+	for _, e := range each(err) {
+		faults = append(faults, fmt.Errorf("can't be used: %w", e))
+	}
+	return errors.Join(faults...)
 }
 
 var providerName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`)

@@ -6,12 +6,13 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"net/url"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"unicode"
+
+	"rekey/web"
 )
 
 // The rules of the settings. Each says what is wrong and how to mend it, as the end of a sentence that begins with the
@@ -172,41 +173,22 @@ func loopback(s string) bool {
 	return host == "localhost" || err == nil && a.Unmap().IsLoopback()
 }
 
-// webOrigin takes an origin as browsers write it (RFC 6454, section 6.2).
-func webOrigin(s string) error {
-	u, err := url.Parse(s)
-	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" || u.User != nil ||
-		s != u.Scheme+"://"+u.Host || strings.ContainsFunc(s, notInOrigin) || strings.HasSuffix(s, ":") {
-		return errForm("scheme and host in small letters with nothing after them", `"https://www.example.com"`)
-	}
-	return nil
+// webOrigin takes the origins that package web takes, as browsers write them.
+func webOrigin(s string) error { return askWeb(s, web.Options{PublicOrigin: s}) }
+
+// nextOrigin takes the origins that package web lets people go back to.
+func nextOrigin(s string) error {
+	return askWeb(s, web.Options{Page: web.PageOptions{NextOrigins: []string{s}}})
 }
 
-func notInOrigin(r rune) bool {
-	return r <= ' ' || r >= unicode.MaxASCII || 'A' <= r && r <= 'Z' || r == '*'
-}
-
-// private objects to plain http for a name or an address that the whole Internet can reach: number, code and new
-// password would travel in clear. Names that can't be public pass: they are for trying out (RFC 6761; "internal" as
-// ICANN reserved it in 2024).
-func private(s string) error {
-	host, plain := strings.CutPrefix(s, "http://")
-	if !plain {
-		return nil
+func askWeb(origin string, o web.Options) error {
+	if origin == "" {
+		return errForm("scheme and host", `"https://www.example.com"`)
 	}
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
+	if origin != strings.ToLower(origin) {
+		return errors.New("must be in small letters, as browsers write it, such as \"https://www.example.com\"")
 	}
-	host = strings.Trim(host, "[]")
-	if a, err := netip.ParseAddr(host); err == nil {
-		if a.IsLoopback() || a.IsPrivate() || a.IsLinkLocalUnicast() {
-			return nil
-		}
-	} else if !strings.Contains(host, ".") ||
-		slices.Contains([]string{"localhost", "test", "internal", "local"}, host[strings.LastIndex(host, ".")+1:]) {
-		return nil
-	}
-	return errors.New("sends codes and passwords in clear over the Internet; write https:// and put TLS in front")
+	return judgedByWeb(o)
 }
 
 func cidr(s string) error {

@@ -29,7 +29,7 @@ func (c *config) declare() []*setting {
 	return []*setting{
 		{key: "listen", initial: "127.0.0.1:8000", value: text(&c.Listen, hostPort)},
 		{key: "base_path", initial: "/forget_pwd/", value: text(&c.BasePath, present)},
-		{key: "public_origin", value: text(&c.PublicOrigin, optional(webOrigin), optional(private))},
+		{key: "public_origin", value: text(&c.PublicOrigin, optional(webOrigin))},
 		{key: "keys", value: list(&c.Keys, strongKey), hide: hideAll},
 		{key: "index_key", value: text(&c.IndexKey, optional(strongKey)), hide: hideAll},
 		{key: "origins", value: list(&c.Origins, webOrigin)},
@@ -98,7 +98,7 @@ func (c *config) declare() []*setting {
 		{key: "page.support", value: text(&c.Page.Support)},
 		{key: "page.consent", value: text(&c.Page.Consent, printable)},
 		{key: "page.done_url", value: text(&c.Page.DoneURL)},
-		{key: "page.next_origins", value: list(&c.Page.NextOrigins, webOrigin)},
+		{key: "page.next_origins", value: list(&c.Page.NextOrigins, nextOrigin)},
 		{key: "page.templates", value: text(&c.Page.Templates, later)},
 
 		{key: "webhook.url", value: text(&c.Webhook.URL, later), hide: hideURL},

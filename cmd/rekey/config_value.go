@@ -249,8 +249,8 @@ func elements(rule func(string) error) func([]string) error {
 			if err == nil && slices.Contains(l[:i], s) {
 				err = errors.New("stands twice; remove one")
 			}
-			if err != nil {
-				faults = append(faults, fmt.Errorf("element %d %w", i+1, err))
+			for _, e := range each(err) {
+				faults = append(faults, fmt.Errorf("element %d %w", i+1, e))
 			}
 		}
 		return errors.Join(faults...)
