@@ -60,7 +60,7 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	recovery, err := web.New(web.Options{Service: service, Keys: keys, Disclosure: true})
+	recovery, err := web.New(web.Options{Service: service, Keys: keys})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -103,6 +103,21 @@ func New(o Options) (*Service, error) {
 	return &Service{o: o}, nil
 }
 
+// What a front end states of the recovery is asked here rather than told twice: the two could differ. All four are fixed
+// by New.
+
+// Plan is how a number is read.
+func (s *Service) Plan() Plan { return s.o.Plan }
+
+// Policy is what passwords are held to. It is never nil.
+func (s *Service) Policy() *Policy { return s.o.Policy }
+
+// Code is how long codes live and how many wrong guesses they bear.
+func (s *Service) Code() CodeSettings { return s.o.Code }
+
+// Disclosure reports whether answers tell that a number is registered. Where they don't, no text may either (T39).
+func (s *Service) Disclosure() bool { return s.o.Disclosure }
+
 // Drain waits until what Send and Reset left to the background is done, or ctx ends. No call may come after it has
 // begun.
 func (s *Service) Drain(ctx context.Context) error {

@@ -293,12 +293,12 @@ func resetRows() []row {
 	return rows
 }
 
-func nist(core *rekey.Options, front *web.Options) {
+func nist(core *rekey.Options, _ *web.Options) {
 	policy, err := rekey.NewPolicy("nist", false)
 	if err != nil {
 		panic(err)
 	}
-	core.Policy, front.Policy = policy, policy
+	core.Policy = policy
 }
 
 func jsonRows() []row {

@@ -97,9 +97,7 @@ func providersFail(h *house) { h.phones.fail = rekey.ErrUnavailable }
 func providersBack(h *house) { h.phones.fail = nil }
 func otherClient(h *house)   { clear(h.cookies) }
 
-func noDisclosure(core *rekey.Options, front *web.Options) {
-	core.Disclosure, front.Disclosure = false, false
-}
+func noDisclosure(core *rekey.Options, _ *web.Options) { core.Disclosure = false }
 
 func limits(change func(*rekey.Limits)) setting {
 	return func(core *rekey.Options, _ *web.Options) { change(&core.Limits) }

@@ -31,7 +31,7 @@ var errNoNumber = &refusal{status: http.StatusOK, errno: errnoParam, key: "send_
 // flow.
 func (s *server) formSend(w http.ResponseWriter, r *request, form url.Values) error {
 	v := s.newView(w, r)
-	mobile, number := readNumber(s.Plan, form.Get("mobile"))
+	mobile, number := readNumber(s.Service.Plan(), form.Get("mobile"))
 	client := s.client(r, form.Get("flow"))
 	again := form.Has("flow")
 	if again && !number.IsZero() {
@@ -75,7 +75,7 @@ func (s *server) formSend(w http.ResponseWriter, r *request, form url.Values) er
 // Service would name the first only.
 func (s *server) formReset(w http.ResponseWriter, r *request, form url.Values) error {
 	v := s.newView(w, r)
-	mobile, number := readNumber(s.Plan, form.Get("mobile"))
+	mobile, number := readNumber(s.Service.Plan(), form.Get("mobile"))
 	if number.IsZero() {
 		v.Mobile = mobile
 		return &formError{v, &operationError{opReset, &rekey.Error{Kind: rekey.InvalidNumber}}}
@@ -93,7 +93,7 @@ func (s *server) formReset(w http.ResponseWriter, r *request, form url.Values) e
 			v.fault("code", v.T("bad_code"))
 		}
 	}
-	if rule := s.Policy.Check(number, asked.Password); rule != "" {
+	if rule := s.Service.Policy().Check(number, asked.Password); rule != "" {
 		cause = &rekey.Error{Kind: rekey.InvalidPassword, Rule: rule}
 		v.fault("pw", v.passwordFault(rule, asked.Password))
 	}
@@ -130,7 +130,7 @@ func (v *view) passwordFault(rule rekey.PolicyRule, password string) string {
 	case rule == rekey.RuleNumber:
 		return v.T("number_password")
 	}
-	return v.T("bad_password_" + v.s.Policy.Name())
+	return v.T("bad_password_" + v.s.Service.Policy().Name())
 }
 
 // refuse puts on the view what the recovery, or the way to it, has said no to: one cause and one action.
@@ -191,7 +191,7 @@ func (v *view) codeIsDead(key string) {
 
 // badNumber states the form of a number, by an example that the numbering plan takes.
 func (v *view) badNumber() string {
-	if n, err := v.s.Plan("13800138000"); err == nil && n.Region() == "CN" {
+	if n, err := v.s.Service.Plan()("13800138000"); err == nil && n.Region() == "CN" {
 		return v.T("bad_number")
 	}
 	return v.T("bad_number_abroad")
@@ -241,7 +241,7 @@ func (s *server) openVisit(r *request, now time.Time) (visit, bool) {
 	if !ok || json.Unmarshal([]byte(sealed), &v) != nil || now.UnixMilli() >= v.Ends {
 		return visit{}, false
 	}
-	_, err := s.Plan(v.Mobile)
+	_, err := s.Service.Plan()(v.Mobile)
 	return v, err == nil
 }
 

@@ -53,7 +53,7 @@ func newHouse(t testing.TB, settings ...setting) *house {
 		store: &store{Store: codestore.NewMemory()}, cookies: map[string]*http.Cookie{}}
 	core := rekey.Options{Directory: h.people, Codes: h.store, Limiter: h.store, Sender: h.phones, Recorder: h.events,
 		Keys: keys, Policy: policy, Disclosure: true, Code: rekey.DefaultCodeSettings(), Limits: rekey.DefaultLimits()}
-	front := web.Options{Keys: keys, Policy: policy, Disclosure: true, Recorder: h.events,
+	front := web.Options{Keys: keys, Recorder: h.events,
 		Log: slog.New(slog.NewJSONHandler(h.log, nil))}
 	for _, set := range settings {
 		set(&core, &front)

@@ -207,7 +207,7 @@ func (s *server) static(w http.ResponseWriter, r *request, name string) error {
 func (v *view) enterCode(visit visit) {
 	v.Screen, v.visit = codeScreen, visit
 	v.Mobile, v.Flow = visit.Mobile, visit.Flow
-	v.number, _ = v.s.Plan(visit.Mobile)
+	v.number, _ = v.s.Service.Plan()(visit.Mobile)
 	v.focus = "code"
 	if visit.Note == noteResent {
 		v.Said, v.focus = v.T("resent"), ""
@@ -317,7 +317,7 @@ func (v *view) Rich(text string) template.HTML {
 // SentTo says where the code went, and no more than that where nobody may know who is registered (T39).
 func (v *view) SentTo() template.HTML {
 	key := "sent"
-	if !v.s.Disclosure {
+	if !v.s.Service.Disclosure() {
 		key = "sent_if"
 	}
 	return v.Rich(v.T(key, "number", spell(v.number)))
@@ -361,17 +361,17 @@ func (v *view) Wait() string {
 
 // CodeHint states the form and lifetime of a code.
 func (v *view) CodeHint() string {
-	return v.T("sms_code_hint", "time", v.span(v.s.Options.Code.Lifetime))
+	return v.T("sms_code_hint", "time", v.span(v.s.Service.Code().Lifetime))
 }
 
 // PasswordHint states the rule for passwords.
-func (v *view) PasswordHint() string { return v.T("password_" + v.s.Policy.Name()) }
+func (v *view) PasswordHint() string { return v.T("password_" + v.s.Service.Policy().Name()) }
 
 // PasswordRules tell Safari what to generate: without them its passwords hold hyphens, which the classic rule refuses
 // (https://developer.apple.com/password-rules/). What it generates is as long as the classic rule lets it be.
 func (v *view) PasswordRules() string {
 	longest := "20"
-	if v.s.Policy.Name() == "nist" {
+	if v.s.Service.Policy().Name() == "nist" {
 		longest = "128"
 	}
 	return "minlength: 16; maxlength: " + longest + "; required: lower; required: upper; required: digit;"

@@ -367,3 +367,19 @@ func TestBrandColoursCanBeRead(t *testing.T) {
 		}
 	}
 }
+
+func TestThePageStatesWhatTheRecoveryRunsWith(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, nist, noDisclosure, func(core *rekey.Options, _ *web.Options) {
+		core.Code.Lifetime = 2 * time.Minute
+		core.Plan = func(mobile string) (rekey.Number, error) { return rekey.NewNumber("HK", "852", mobile) }
+	})
+	h.ask("GET", "/forget_pwd/", "")
+	h.ask("POST", "/forget_pwd/sms_code/", formSend("91234567").body, formSend("91234567").headers...)
+	page := h.ask("GET", "/forget_pwd/", "").Body.String()
+	for _, text := range []string{"2 分钟内有效", "8–128 位", "+85291234567", "如果"} {
+		if !strings.Contains(page, text) {
+			t.Errorf("nothing of %q on the page:\n%s", text, page)
+		}
+	}
+}

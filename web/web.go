@@ -21,13 +21,7 @@ import (
 // field stands for the default in its comment.
 type Options struct {
 	Service *rekey.Service
-	Keys    *rekey.Keyring     // signs what visitors carry for us
-	Plan    rekey.Plan         // how the page reads a number; nil: rekey.ChinaMobile. It is to be the Service's
-	Policy  *rekey.Policy      // the rules that the page states; nil: classic, with the blocklist. It is to be the Service's
-	Code    rekey.CodeSettings // the lifetime that the page states; zero: rekey.DefaultCodeSettings
-
-	// Disclosure says whether the Service tells that a number is registered; the page words its texts by it.
-	Disclosure bool
+	Keys    *rekey.Keyring // signs what visitors carry for us
 
 	BasePath     string   // where the contract lives, from slash to slash; "": "/forget_pwd/"
 	PublicOrigin string   // the scheme and host that people see, such as "https://www.example.com"; "": not known
@@ -85,17 +79,6 @@ func New(o Options) (http.Handler, error) {
 	}
 	if o.Keys == nil {
 		fault(errors.New("the Keys are required"))
-	}
-	if o.Policy == nil {
-		policy, err := rekey.NewPolicy("classic", true)
-		fault(err)
-		o.Policy = policy
-	}
-	if o.Plan == nil {
-		o.Plan = rekey.ChinaMobile
-	}
-	if o.Code == (rekey.CodeSettings{}) {
-		o.Code = rekey.DefaultCodeSettings()
 	}
 	if o.Languages == nil {
 		o.Languages = []string{"zh-CN", "en"}

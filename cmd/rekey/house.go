@@ -134,7 +134,7 @@ func (h *house) public(origin string) (http.Handler, error) {
 		}
 	}
 	return web.New(web.Options{
-		Service: h.service, Keys: h.keys, Plan: h.plan, Policy: h.policy, Code: c.codeSettings(), Disclosure: c.Disclosure,
+		Service: h.service, Keys: h.keys,
 		BasePath: c.BasePath, PublicOrigin: origin, Origins: c.Origins, CSRFCookie: c.CSRFCookie, CSRFHeader: c.CSRFHeader,
 		TrustedProxies: proxies, Languages: c.Languages, Page: c.pageOptions(), Recorder: recorder{h.log}, Log: h.log,
 	})

@@ -26,7 +26,6 @@ func TestT39_KnownAndUnknownNumbersGetTheSameBytes(t *testing.T) {
 	h := embedded.Open(t, t.TempDir(), embedded.Options{
 		Service: func(o *rekey.Options) { o.Disclosure = false },
 		Web: func(o *web.Options) {
-			o.Disclosure = false
 			o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 		},
 	})

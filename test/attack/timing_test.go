@@ -12,7 +12,6 @@ import (
 
 	"rekey"
 	"rekey/test/embedded"
-	"rekey/web"
 )
 
 // BenchmarkT39_KnownAndUnknownNumbersTakeTheSameTime interleaves sends to known and unknown numbers, with disclosure
@@ -21,7 +20,6 @@ import (
 func BenchmarkT39_KnownAndUnknownNumbersTakeTheSameTime(b *testing.B) {
 	h := embedded.Open(b, b.TempDir(), embedded.Options{
 		Service: func(o *rekey.Options) { o.Disclosure, o.Limits = false, rekey.Limits{} },
-		Web:     func(o *web.Options) { o.Disclosure = false },
 	})
 	const pairs = 2000
 	tx, err := h.Write.Begin()

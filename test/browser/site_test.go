@@ -66,12 +66,11 @@ func newSite(t *testing.T, settings ...setting) *site {
 
 	core := rekey.Options{Directory: s.people, Codes: store, Limiter: store, Sender: inbox, Keys: keys, Policy: policy,
 		Disclosure: true, Code: rekey.DefaultCodeSettings(), Limits: rekey.DefaultLimits()}
-	front := web.Options{Keys: keys, Policy: policy, Disclosure: true,
+	front := web.Options{Keys: keys,
 		Page: web.PageOptions{Title: "示例网", Support: "https://support.example/", DoneURL: "/login"}}
 	for _, set := range settings {
 		set(&core, &front)
 	}
-	front.Code = core.Code
 	front.Service, err = rekey.New(core)
 	must(err)
 	handler, err := web.New(front)
@@ -152,9 +151,7 @@ func (s *site) wrong(t *testing.T) string {
 // often lets codes be asked for at once, again and again.
 func often(core *rekey.Options, _ *web.Options) { core.Code.Interval = time.Nanosecond }
 
-func noDisclosure(core *rekey.Options, front *web.Options) {
-	core.Disclosure, front.Disclosure = false, false
-}
+func noDisclosure(core *rekey.Options, _ *web.Options) { core.Disclosure = false }
 
 // people is a users table in memory. A password column holds "v<version>:<password>", so that no value comes back.
 type people struct {

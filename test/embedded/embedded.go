@@ -116,7 +116,7 @@ func New(dir string, o Options) (*House, error) {
 	if h.Service, err = rekey.New(options); err != nil {
 		return nil, err
 	}
-	front := web.Options{Service: h.Service, Keys: options.Keys, Disclosure: options.Disclosure, Code: options.Code, Policy: options.Policy}
+	front := web.Options{Service: h.Service, Keys: options.Keys}
 	if o.Web != nil {
 		o.Web(&front)
 	}
