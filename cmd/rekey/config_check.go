@@ -79,7 +79,7 @@ func (l *loaded) checkKeys() {
 		return
 	}
 	if _, err := keyring(l.Keys, l.IndexKey); err != nil {
-		l.object("keys", "can't be used: "+err.Error())
+		l.object("keys", "can't be used: "+err.Error()+"; remove or replace that one")
 	}
 }
 

@@ -18,7 +18,7 @@ func (l *loaded) readFile(data string) {
 			at.line, text = e.Position.Line, e.Message
 		}
 		l.unread = true
-		l.add(at, "", "not valid TOML: "+text)
+		l.add(at, "", "not valid TOML: "+strings.TrimSuffix(text, ".")+"; correct that line")
 		return
 	}
 	l.readTable(meta, nil, root)

@@ -95,7 +95,7 @@ func present(s string) error {
 
 func filled(l []string) error {
 	if len(l) == 0 {
-		return errors.New("must not be empty")
+		return errors.New("must not be empty; list at least one, or remove the setting for its default")
 	}
 	return nil
 }
@@ -128,8 +128,8 @@ func hostPort(s string) error {
 }
 
 // sameAddress reports whether a program that listens at a can't listen at b: the ports are the same, and one host takes in
-// the other. localhost is 127.0.0.1, as package net has it where a name has addresses of both families; no host is all of
-// both, and so is [::], since sockets of package net take in IPv4. Port 0 is a different one each time.
+// the other. As package net has it (Listen), localhost is 127.0.0.1 where it has addresses of both families, and no host,
+// 0.0.0.0 and [::] are all addresses of this machine. Port 0 is a different one each time.
 func sameAddress(a, b string) bool {
 	hostA, portA, errA := net.SplitHostPort(a)
 	hostB, portB, errB := net.SplitHostPort(b)
@@ -146,10 +146,7 @@ func sameAddress(a, b string) bool {
 	if errA != nil || errB != nil {
 		return hostA == hostB
 	}
-	covers := func(a, b netip.Addr) bool {
-		return a == b || a.IsUnspecified() && (a.Is6() || b.Is4())
-	}
-	return covers(addressA, addressB) || covers(addressB, addressA)
+	return addressA == addressB || addressA.IsUnspecified() || addressB.IsUnspecified()
 }
 
 func listenAddress(host string) (netip.Addr, error) {
