@@ -172,7 +172,7 @@ type envelope struct {
 
 // succeed answers that it worked. key names the message, "" being the empty one.
 func (s *server) succeed(w http.ResponseWriter, r *request, key string, data any) error {
-	return s.write(w, http.StatusOK, envelope{errnoOK, s.texts.text(r.language, key), data})
+	return s.write(w, http.StatusOK, envelope{errnoOK, s.texts[r.language][key], data})
 }
 
 // fail is the one place where an error becomes an answer: its kind decides status, errno and text; its cause goes to
@@ -209,7 +209,7 @@ func (s *server) fail(w *recorder, r *request, err error) {
 		}
 		s.notWritten(r, slog.LevelError, err) // the page is broken: plain words are better than none
 	}
-	if err := s.write(w, out.status, envelope{out.errno, s.texts.text(r.language, out.key), out.data}); err != nil {
+	if err := s.write(w, out.status, envelope{out.errno, s.texts[r.language][out.key], out.data}); err != nil {
 		s.notWritten(r, slog.LevelDebug, err)
 	}
 }

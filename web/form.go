@@ -166,7 +166,7 @@ func (v *view) refuse(out outcome, err error) {
 	case kind == rekey.Expired:
 		v.codeIsDead("expired")
 	case out.status < http.StatusInternalServerError:
-		v.say(v.s.texts.text(v.Language, out.key))
+		v.say(v.s.texts[v.Language][out.key])
 	default:
 		key := "unavailable"
 		if onCode {

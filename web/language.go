@@ -1,8 +1,6 @@
 package web
 
 import (
-	"embed"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -58,31 +56,3 @@ func (l *languages) match(lines []string) string {
 	}
 	return l.names[i]
 }
-
-//go:embed locales
-var localeFiles embed.FS
-
-// catalogue holds the texts of the contract by language and key.
-type catalogue map[string]map[string]string
-
-// loadCatalogue reads the texts of the languages.
-func loadCatalogue(names []string) (catalogue, error) {
-	texts := catalogue{}
-	var faults []error
-	for _, name := range names {
-		data, err := localeFiles.ReadFile("locales/" + name + ".json")
-		if err != nil {
-			faults = append(faults, fmt.Errorf("language %q is not installed", name))
-			continue
-		}
-		var of map[string]string
-		if err := json.Unmarshal(data, &of); err != nil {
-			faults = append(faults, fmt.Errorf("the texts of language %q: %w", name, err))
-		}
-		texts[name] = of
-	}
-	return texts, errors.Join(faults...)
-}
-
-// text is the text of key, "" for the key "".
-func (c catalogue) text(language, key string) string { return c[language][key] }

@@ -103,7 +103,7 @@ func TestCataloguesHaveEveryText(t *testing.T) {
 	slices.Sort(used)
 	used = slices.Compact(used)
 
-	entries, err := localeFiles.ReadDir("locales")
+	entries, err := textFiles.ReadDir("locales")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +112,7 @@ func TestCataloguesHaveEveryText(t *testing.T) {
 	}
 	for _, entry := range entries {
 		name := strings.TrimSuffix(entry.Name(), ".json")
-		texts, err := loadCatalogue([]string{name})
+		texts, _, err := loadTexts([]string{name})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -43,14 +43,14 @@ func newFile(content []byte, kind string) file {
 	return file{content, kind, hex.EncodeToString(sum[:8])}
 }
 
-func newPage(o Options) (*page, error) {
+func newPage(o Options, words map[string]texts) (*page, error) {
 	var faults []error
 	fault := func(err error) {
 		if err != nil {
 			faults = append(faults, err)
 		}
 	}
-	p := &page{files: map[string]file{}}
+	p := &page{texts: words, files: map[string]file{}}
 	for name, kind := range map[string]string{
 		"page.css": "text/css; charset=utf-8", "page.js": "text/javascript; charset=utf-8",
 	} {
@@ -63,8 +63,6 @@ func newPage(o Options) (*page, error) {
 	if brand != "" {
 		p.files["brand.css"] = newFile([]byte(brand), "text/css; charset=utf-8")
 	}
-	p.texts, err = loadTexts(o.Languages)
-	fault(err)
 	p.document, err = template.ParseFS(pageFiles, "templates/page.html")
 	fault(err)
 	p.support, err = configuredLink("support", o.Page.Support)

@@ -5,38 +5,38 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"math"
 	"strconv"
 	"strings"
 	"time"
 )
 
-//go:embed texts
+//go:embed locales texts
 var textFiles embed.FS
 
-// texts are the texts of the page in one language. {name} stands for what is put in; a key with "_one" appended is the
-// text for one of something.
+// texts are texts in one language by key. {name} stands for what is put in; a key with "_one" appended is the text for
+// one of something.
 type texts map[string]string
 
-// loadTexts reads the texts of the languages. It is silent about one that is not installed: loadCatalogue has named it.
-func loadTexts(languages []string) (map[string]texts, error) {
-	all := map[string]texts{}
+// loadTexts reads the texts of the languages, by language: those of the contract and those of the page.
+func loadTexts(languages []string) (contract, page map[string]texts, err error) {
+	contract, page = map[string]texts{}, map[string]texts{}
+	var faults []error
 	for _, name := range languages {
-		data, err := textFiles.ReadFile("texts/" + name + ".json")
-		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrInvalid) {
-			continue
+		for folder, all := range map[string]map[string]texts{"locales": contract, "texts": page} {
+			data, err := textFiles.ReadFile(folder + "/" + name + ".json")
+			if err != nil {
+				faults = append(faults, fmt.Errorf("language %q is not installed", name))
+				break
+			}
+			var of texts
+			if err := json.Unmarshal(data, &of); err != nil {
+				faults = append(faults, fmt.Errorf("%s/%s.json: %w", folder, name, err))
+			}
+			all[name] = of
 		}
-		var of texts
-		if err == nil {
-			err = json.Unmarshal(data, &of)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("the page's texts of language %q: %w", name, err)
-		}
-		all[name] = of
 	}
-	return all, nil
+	return contract, page, errors.Join(faults...)
 }
 
 // T is the text of key, with values put in: name, value, name, value …

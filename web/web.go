@@ -57,7 +57,7 @@ type server struct {
 	https     bool // PublicOrigin is an https origin: cookies are Secure, HSTS is sent
 	sites     *sites
 	languages *languages
-	texts     catalogue
+	texts     map[string]texts // of the contract, by language
 	page      *page
 	strangers strangers
 }
@@ -105,9 +105,10 @@ func New(o Options) (http.Handler, error) {
 	fault(err)
 	o.Languages = s.languages.names
 	s.Options = o
-	s.texts, err = loadCatalogue(o.Languages)
+	texts, words, err := loadTexts(o.Languages)
 	fault(err)
-	s.page, err = newPage(o)
+	s.texts = texts
+	s.page, err = newPage(o, words)
 	fault(err)
 	if len(faults) > 0 {
 		return nil, errors.Join(faults...)
