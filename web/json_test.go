@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strconv"
 	"strings"
 	"testing"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -109,7 +111,7 @@ func FuzzReadObject(f *testing.F) {
 	for _, seed := range []string{
 		``, `{}`, `[]`, `{"mobile":"13800000001","sms_code":"012345","new_password":"Abc123"}`, `{"a":"b","a":"c"}`,
 		`{"a":"\ud83d\ude00\ud800"}`, "\ufeff{}", "{\"a\":\"\xff\"}", `{"a":1e400,"b":[{"c":null}]}`, `{"\u0061":"x","A":true}`,
-		`[[[[[[[[[]]]]]]]]]`, `{"a":"b"} x`, `-0.5E-7`, `{"ſms_code":"1"}`, `"\u2028"`,
+		`[[[[[[[[[]]]]]]]]]`, `{"a":"b"} x`, `-0.5E-7`, `{"a":"\\ud800","b":"\ud83d\ude00"}`, `{"ſms_code":"1"}`, `"\u2028"`,
 	} {
 		f.Add([]byte(seed))
 	}
@@ -145,7 +147,7 @@ func FuzzReadObject(f *testing.F) {
 
 // hasReason reports whether valid JSON may be refused: bad UTF-8, a lone surrogate, too deep, or a duplicate key.
 func hasReason(data []byte) bool {
-	if !utf8.Valid(data) || strings.Contains(strings.ToLower(string(data)), `\ud`) {
+	if !utf8.Valid(data) || hasLoneSurrogate(data) {
 		return true
 	}
 	d := json.NewDecoder(strings.NewReader(string(data)))
@@ -178,6 +180,58 @@ func hasReason(data []byte) bool {
 		}
 		if len(open) > maxDepth {
 			return true
+		}
+	}
+}
+
+// hasLoneSurrogate reports whether valid JSON escapes half a pair (RFC 8259, section 8.2). A backslash stands in strings
+// only.
+func hasLoneSurrogate(data []byte) bool {
+	text := string(data)
+	unit := func(at int) rune { // of the escape that begins there, or -1
+		if !strings.HasPrefix(text[at:], `\u`) {
+			return -1
+		}
+		u, err := strconv.ParseUint(text[at+2:at+6], 16, 16)
+		if err != nil {
+			panic(err) // not valid JSON
+		}
+		return rune(u)
+	}
+	for i := 0; i < len(text); i++ {
+		if text[i] != '\\' {
+			continue
+		}
+		first := unit(i)
+		switch {
+		case first < 0:
+			i++ // what is escaped may be a backslash
+		case !utf16.IsSurrogate(first):
+			i += 5
+		case utf16.DecodeRune(first, unit(i+6)) == utf8.RuneError:
+			return true
+		default:
+			i += 11
+		}
+	}
+	return false
+}
+
+func TestTheFuzzerTellsPairsFromHalves(t *testing.T) {
+	t.Parallel()
+	for body, lone := range map[string]bool{
+		`{"a":"\ud83d\ude00"}`: false, `{"a":"\uD83D\uDE00x\ud83d\ude00"}`: false, `"\\ud800"`: false, `"\\\\ud800\u0041"`: false,
+		`"\ud7ff\ue000"`: false, `{"a":"\ud83d"}`: true, `"\ude00\ud83d"`: true, `"\ud83d\ude00\ud800"`: true, `"\ud83dx\ude00"`: true,
+		`"\\\ud800"`: true, `"\ud83d\n"`: true,
+	} {
+		if !json.Valid([]byte(body)) {
+			t.Fatalf("%s is no JSON", body)
+		}
+		if hasLoneSurrogate([]byte(body)) != lone || hasReason([]byte(body)) != lone {
+			t.Errorf("%s: want %v", body, lone)
+		}
+		if _, err := readObject([]byte(body)); errors.Is(err, errJSON) != lone {
+			t.Errorf("%s: %v", body, err)
 		}
 	}
 }
