@@ -1,5 +1,6 @@
-// Package passhash knows password hashes as real frameworks store them: it recognises, verifies and makes them. Each
-// format is one file and one entry in the list of formats.
+// Package passhash knows password hashes as real frameworks store them: it recognises, verifies and makes them. A file
+// for each algorithm does the work and bounds it; a file for each framework says how that framework writes it down, and
+// every such dialect is one entry in the list of formats.
 //
 // A stored hash is somebody else's data: every parameter in it is bounded before any work is done (T41). What is made
 // anew is made in the format of the hash that it replaces, never weaker than that was nor than a floor.
@@ -8,6 +9,7 @@
 package passhash
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"strconv"
@@ -26,9 +28,17 @@ var (
 	ErrBounds = errors.New("password hash with a parameter out of bounds")
 )
 
+// ErrPassword is what Recipe.Make fails with if its format can't hold the password; the error wraps it and says why in
+// words that suit whoever chose the password.
+var ErrPassword = errors.New("the application can't store this password")
+
 // Hash is one stored hash, parsed and within bounds. Printed, it shows its Recipe alone.
 type Hash interface {
-	// Recipe is the hash's format and costs: what another like it is made with.
+	// Name is the name of the format that the hash is stored in. It is the Recipe's, unless the format is one that is
+	// verified but never made.
+	Name() string
+	// Recipe is what replaces the hash: its own format and costs, or those of its successor where its own format is
+	// never made. Verifying the hash costs no more than the Recipe does.
 	Recipe() Recipe
 	// Verify reports whether password is the one that the hash was made from. It compares in constant time and does
 	// the work that Recipe().Cost() tells, so it belongs in a Pool.
@@ -47,7 +57,7 @@ type Recipe interface {
 	// costs of different formats can't be compared.
 	AtLeast(floor Recipe) Recipe
 	// Make is a new hash of password with a new random salt. It does the work that Cost tells, so it belongs in a
-	// Pool. It fails if the format can't hold the password.
+	// Pool. It fails with ErrPassword if the format can't hold the password.
 	Make(password string) (string, error)
 }
 
@@ -57,16 +67,19 @@ type Cost struct {
 	Cores  int   // that it keeps busy, if there are as many
 }
 
-// format is how one family of hashes is recognised.
+// format is how the hashes of one dialect are recognised.
 type format struct {
 	name   string
 	prefix string                              // every stored hash of the format begins so, and no other does
-	parse  func(stored string) (Hash, error)   // stored has the prefix
-	recipe func(params string) (Recipe, error) // what follows name and "$" in settings; empty: the least for new hashes
+	parse  func(stored string) (Hash, error)   // stored has the prefix; nil: another entry parses what this one makes
+	recipe func(params string) (Recipe, error) // what follows name and "$" in settings; empty: the least for new hashes; nil: never made
 }
 
 func formats() []format {
-	return []format{argon2idFormat, pbkdf2SHA256Format}
+	return []format{
+		phcArgon2.format(), djangoArgon2.format(),
+		djangoPBKDF2.format(djangoPBKDF2Prefix, parseDjangoPBKDF2), djangoPBKDF2SHA1,
+	}
 }
 
 // maxStored bounds a stored hash before it is looked at. Frameworks give the column 128 to 255 characters, and the
@@ -84,7 +97,7 @@ func Parse(stored string) (Hash, error) {
 		return nil, fmt.Errorf("%w: longer than %d bytes", ErrUnknown, maxStored)
 	}
 	for _, f := range formats() {
-		if strings.HasPrefix(stored, f.prefix) {
+		if f.parse != nil && strings.HasPrefix(stored, f.prefix) {
 			return f.parse(stored)
 		}
 	}
@@ -97,13 +110,16 @@ func ParseRecipe(setting string) (Recipe, error) {
 	name, params, costed := strings.Cut(setting, "$")
 	var names []string
 	for _, f := range formats() {
+		if f.recipe == nil {
+			continue
+		}
 		if f.name == name && costed == (params != "") {
 			return f.recipe(params)
 		}
 		names = append(names, f.name)
 	}
 	return nil, fmt.Errorf("%w: write one of %s, alone or with its costs, such as %q", ErrUnknown,
-		strings.Join(names, ", "), pbkdf2Least.String())
+		strings.Join(names, ", "), djangoPBKDF2.least().String())
 }
 
 // Least is the recipe that new hashes of a format should have at least today: ParseRecipe of its name.
@@ -125,4 +141,47 @@ func number(what, s string, least, most uint64) (uint64, error) {
 		return 0, fmt.Errorf("%w: %s must be %d to %d", ErrBounds, what, least, most)
 	}
 	return n, nil
+}
+
+// costBound is a cost in a recipe of several: its letter and what it may be.
+type costBound struct {
+	letter      string
+	least, most uint64
+}
+
+// parseCosts reads costs as settings and the PHC string format write them: m=…,t=…,p=…, in this order.
+func parseCosts(format, s string, bounds [3]costBound) (values [3]uint64, err error) {
+	fields := strings.Split(s, ",")
+	for i, b := range bounds {
+		var digits string
+		found := len(fields) == len(bounds)
+		if found {
+			digits, found = strings.CutPrefix(fields[i], b.letter+"=")
+		}
+		if !found {
+			return values, fmt.Errorf("%w: %s has its costs as %s=…,%s=…,%s=…", ErrMalformed, format,
+				bounds[0].letter, bounds[1].letter, bounds[2].letter)
+		}
+		if values[i], err = number(format+" "+b.letter+"=", digits, b.least, b.most); err != nil {
+			return values, err
+		}
+	}
+	return values, nil
+}
+
+// base64Bytes reads base64 as the encoding writes it: no line breaks, no bits left over.
+func base64Bytes(what string, encoding *base64.Encoding, s string) ([]byte, error) {
+	b, err := encoding.Strict().DecodeString(s)
+	if err != nil || strings.ContainsAny(s, "\r\n") { // which the decoder skips
+		return nil, fmt.Errorf("%w: the %s is not base64", ErrMalformed, what)
+	}
+	return b, nil
+}
+
+// within fails unless b is of least to most bytes.
+func within(what string, b []byte, least, most int) error {
+	if len(b) < least || len(b) > most {
+		return fmt.Errorf("%w: the %s must be %d to %d bytes", ErrBounds, what, least, most)
+	}
+	return nil
 }

@@ -10,30 +10,10 @@ import (
 	"rekey/passhash"
 )
 
-// vectors are hashes made by others. Those of argon2id with "somesalt" and "diffsalt" are the ones of the reference
-// implementation's own test (phc-winner-argon2, src/test.c), made again with argon2-cffi 21.1, which wraps it:
-// argon2.low_level.hash_secret(password, salt, t, m, p, length, Type.ID). The others were made in the same way, and
-// those of PBKDF2 with Django 3.2's PBKDF2PasswordHasher().encode(password, salt, iterations).
-var vectors = []struct{ password, stored, recipe string }{
-	{"password", "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc", "argon2id$m=65536,t=2,p=1"},
-	{"password", "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4", "argon2id$m=256,t=2,p=1"},
-	{"password", "$argon2id$v=19$m=256,t=2,p=2$c29tZXNhbHQ$bQk8UB/VmZZF4Oo79iDXuL5/0ttZwg2f/5U52iv1cDc", "argon2id$m=256,t=2,p=2"},
-	{"password", "$argon2id$v=19$m=65536,t=1,p=1$c29tZXNhbHQ$9qWtwbpyPd3vm1rB1GThgPzZ3/ydHL92zKL+15XZypg", "argon2id$m=65536,t=1,p=1"},
-	{"password", "$argon2id$v=19$m=65536,t=4,p=1$c29tZXNhbHQ$kCXUjmjvc5XMqQedpMTsOv+zyJEf5PhtGiUghW9jFyw", "argon2id$m=65536,t=4,p=1"},
-	{"differentpassword", "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$C4TWUs9rDEvq7w3+J4umqA32aWKB1+DSiRuBfYxFj94", "argon2id$m=65536,t=2,p=1"},
-	{"password", "$argon2id$v=19$m=65536,t=2,p=1$ZGlmZnNhbHQ$vfMrBczELrFdWP0ZsfhWsRPaHppYdP3MVEMIVlqoFBw", "argon2id$m=65536,t=2,p=1"},
-	{"密码パスワード🔑", "$argon2id$v=19$m=1024,t=3,p=4$c2l4dGVlbmJ5dGVzYWx0IQ$F1NhgT9ajCLPcjSFE5Tbng", "argon2id$m=1024,t=3,p=4"},
-	{"", "$argon2id$v=19$m=8,t=1,p=1$c2l4dGVlbmJ5dGVzYWx0IQ$/2n8p++u+rgj73CfQNAIqI1yiop2nsd7c06TtAtI/bT3DvRVZw7STdMJbv1FDteMnfew6VjU6gsy/w+rrf9VXg", "argon2id$m=8,t=1,p=1"},
-	{"lètmein", "pbkdf2_sha256$260000$seasalt$YlZ2Vggtqdc61YjArZuoApoBh9JNGYoDRBUGu6tcJQo=", "pbkdf2_sha256$260000"},
-	{"letmein7", "pbkdf2_sha256$1$abcdefghijkl$nUQpPi5BlJCg8gAuBnkhiOl9TStDv8xLzwh44RXE7iY=", "pbkdf2_sha256$1"},
-	{"密码🔑", "pbkdf2_sha256$1000$ sel é$TaWpSNR/RpoI9wABTQlu0xifg4RmpnTubfNRDm88awE=", "pbkdf2_sha256$1000"},
-	{"", "pbkdf2_sha256$29000$AbCdEfGhIjKlMnOpQrStUv$RkCyQVz4TvKxu+anIWUVkUb+kLtgjAIA/MOLvIhyj7g=", "pbkdf2_sha256$29000"},
-}
-
 func TestVerifyTakesTheRightPasswordOnly(t *testing.T) {
 	t.Parallel()
 	for _, v := range vectors {
-		t.Run(v.recipe, func(t *testing.T) {
+		t.Run(v.name, func(t *testing.T) {
 			t.Parallel()
 			h, err := passhash.Parse(v.stored)
 			if err != nil {
@@ -41,6 +21,9 @@ func TestVerifyTakesTheRightPasswordOnly(t *testing.T) {
 			}
 			if got := h.Recipe().String(); got != v.recipe {
 				t.Errorf("recipe %s, want %s", got, v.recipe)
+			}
+			if got := h.Name(); got != v.name {
+				t.Errorf("name %s, want %s", got, v.name)
 			}
 			if !h.Verify(v.password) {
 				t.Error("the right password was refused")
@@ -84,7 +67,6 @@ func TestT41_ParseRefusesWhatIsNotWithinBounds(t *testing.T) {
 
 		{"plain text", "hunter2", passhash.ErrUnknown},
 		{"unsalted MD5", "5f4dcc3b5aa765d61d8327deb882cf99", passhash.ErrUnknown},
-		{"argon2i", "$argon2i$v=19$m=256,t=2,p=1$" + salt + "$" + sum, passhash.ErrUnknown},
 		{"other case", "PBKDF2_SHA256$1$abcdefghijkl$" + djangoSum, passhash.ErrUnknown},
 		{"a megabyte", argon("m=256,t=2,p=1") + strings.Repeat("A", 1<<20), passhash.ErrUnknown},
 
@@ -105,6 +87,10 @@ func TestT41_ParseRefusesWhatIsNotWithinBounds(t *testing.T) {
 		{"a long sum", "$argon2id$v=19$m=256,t=2,p=1$" + salt + "$" + strings.Repeat("AAAA", 22), passhash.ErrBounds},
 
 		{"no version", "$argon2id$m=256,t=2,p=1$" + salt + "$" + sum, passhash.ErrMalformed},
+		{"argon2d", "$argon2d$v=19$m=256,t=2,p=1$" + salt + "$" + sum, passhash.ErrMalformed},
+		{"argon2 of no variety", "$argon2$v=19$m=256,t=2,p=1$" + salt + "$" + sum, passhash.ErrMalformed},
+		{"Django's argon2 with too much memory", "argon2$argon2id$v=19$m=1048577,t=1,p=1$" + salt + "$" + sum, passhash.ErrBounds},
+		{"Django's argon2 without a version", "argon2$argon2i$m=8,t=1,p=1$c29tZXNhbHQ$gwQOXSNhxiOxPOA0+PY10P9QFO4NAYysnqRt1GSQLE55m+2GYDt9FEjPMHhP2Cuf0nOEXXMocVrsJAtNSsKyfg", passhash.ErrMalformed},
 		{"version 16", "$argon2id$v=16$m=256,t=2,p=1$" + salt + "$" + sum, passhash.ErrMalformed},
 		{"another order", argon("t=2,m=256,p=1"), passhash.ErrMalformed},
 		{"a cost twice", argon("m=256,m=256,p=1"), passhash.ErrMalformed},
@@ -126,6 +112,8 @@ func TestT41_ParseRefusesWhatIsNotWithinBounds(t *testing.T) {
 		{"iterations with a space", "pbkdf2_sha256$ 1$abcdefghijkl$" + djangoSum, passhash.ErrMalformed},
 		{"no salt", "pbkdf2_sha256$1$$" + djangoSum, passhash.ErrBounds},
 		{"a long salt for PBKDF2", "pbkdf2_sha256$1$" + strings.Repeat("a", 65) + "$" + djangoSum, passhash.ErrBounds},
+		{"iterations of SHA-1 over the bound", "pbkdf2_sha1$10000001$abcdefghijkl$j8KfLiGoRIrMPmyVJmJDvmxLrB4=", passhash.ErrBounds},
+		{"a sum of SHA-256 where SHA-1 is named", "pbkdf2_sha1$1$abcdefghijkl$" + djangoSum, passhash.ErrMalformed},
 		{"a short sum", "pbkdf2_sha256$1$abcdefghijkl$AAAA", passhash.ErrMalformed},
 		{"no padding", "pbkdf2_sha256$1$abcdefghijkl$" + djangoSum[:43], passhash.ErrMalformed},
 		{"a line break in the sum", "pbkdf2_sha256$1$abcdefghijkl$" + djangoSum[:20] + "\n" + djangoSum[20:], passhash.ErrMalformed},
@@ -152,6 +140,8 @@ func TestT41_MakeIsNeverWeakerThanTheHashNorTheFloor(t *testing.T) {
 		{"argon2id$m=4096,t=3,p=1", "argon2id", "argon2id$m=19456,t=3,p=1"},
 		{"argon2id$m=102400,t=1,p=8", "argon2id", "argon2id$m=102400,t=2,p=8"},
 		{"argon2id$m=19456,t=2,p=1", "pbkdf2_sha256", "argon2id$m=19456,t=2,p=1"},
+		{"django_argon2$m=512,t=2,p=2", "django_argon2", "django_argon2$m=19456,t=2,p=2"},
+		{"django_argon2$m=512,t=2,p=2", "argon2id", "django_argon2$m=512,t=2,p=2"},
 		{"argon2id$m=8,t=524288,p=1", "argon2id$m=1048576,t=1,p=1", "argon2id$m=1048576,t=4,p=1"}, // within the bounds still
 		{"argon2id$m=8,t=1,p=1", "argon2id$m=256,t=1,p=32", "argon2id$m=256,t=1,p=32"},
 	} {
@@ -168,7 +158,9 @@ func TestT41_MakeIsNeverWeakerThanTheHashNorTheFloor(t *testing.T) {
 
 func TestMakeKeepsTheLengthsOfALongerHash(t *testing.T) {
 	t.Parallel()
-	h, err := passhash.Parse(vectors[8].stored) // a sum of 64 bytes
+	const stored = "$argon2id$v=19$m=8,t=1,p=1$c2l4dGVlbmJ5dGVzYWx0IQ$" + // a sum of 64 bytes
+		"/2n8p++u+rgj73CfQNAIqI1yiop2nsd7c06TtAtI/bT3DvRVZw7STdMJbv1FDteMnfew6VjU6gsy/w+rrf9VXg"
+	h, err := passhash.Parse(stored)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,16 +168,17 @@ func TestMakeKeepsTheLengthsOfALongerHash(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(made) != len(vectors[8].stored) {
-		t.Errorf("made %d characters, the hash had %d", len(made), len(vectors[8].stored))
+	if len(made) != len(stored) {
+		t.Errorf("made %d characters, the hash had %d", len(made), len(stored))
 	}
 }
 
 func TestMakeIsAsTheFrameworkWouldStoreIt(t *testing.T) {
 	t.Parallel()
 	for setting, form := range map[string]string{
-		"argon2id$m=64,t=1,p=2": `^\$argon2id\$v=19\$m=64,t=1,p=2\$[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{43}$`,
-		"pbkdf2_sha256$1000":    `^pbkdf2_sha256\$1000\$[A-Za-z0-9]{22}\$[A-Za-z0-9+/]{43}=$`,
+		"argon2id$m=64,t=1,p=2":      `^\$argon2id\$v=19\$m=64,t=1,p=2\$[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{43}$`,
+		"django_argon2$m=64,t=1,p=2": `^argon2\$argon2id\$v=19\$m=64,t=1,p=2\$[A-Za-z0-9+/]{30}\$[A-Za-z0-9+/]{43}$`,
+		"pbkdf2_sha256$1000":         `^pbkdf2_sha256\$1000\$[A-Za-z0-9]{22}\$[A-Za-z0-9+/]{43}=$`,
 	} {
 		first, err1 := recipe(t, setting).Make("пароль1")
 		second, err2 := recipe(t, setting).Make("пароль1")
@@ -217,6 +210,8 @@ func TestRecipesThatAreNot(t *testing.T) {
 		"argon2id$m=19456":                passhash.ErrMalformed,
 		"argon2id$m=19456,t=2,p=1$salt":   passhash.ErrMalformed,
 		"argon2id$m=999999999,t=2,p=1":    passhash.ErrBounds,
+		"pbkdf2_sha1":                     passhash.ErrUnknown, // never made
+		"argon2i":                         passhash.ErrUnknown,
 		"pbkdf2_sha256$many":              passhash.ErrMalformed,
 		"pbkdf2_sha256$600000$salt":       passhash.ErrMalformed,
 		"pbkdf2_sha256$99999999999999999": passhash.ErrBounds,

@@ -3,97 +3,106 @@ package passhash
 import (
 	"crypto/pbkdf2"
 	"crypto/rand"
+	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/base64"
 	"fmt"
+	"hash"
 	"io"
 	"strconv"
-	"strings"
 )
 
-// PBKDF2 with HMAC-SHA-256 as Django stores it (django/contrib/auth/hashers.py, PBKDF2PasswordHasher):
-// pbkdf2_sha256$ITERATIONS$SALT$SUM. The salt is text and goes into the derivation as it stands; the sum is 32 bytes in
-// base64 with padding.
-var pbkdf2SHA256Format = format{
-	name:   "pbkdf2_sha256",
-	prefix: "pbkdf2_sha256$",
-	parse:  parsePBKDF2,
-	recipe: parsePBKDF2Recipe,
+// PBKDF2, RFC 8018, section 5.2, with HMAC over one of these. The least is what the OWASP Password Storage Cheat Sheet
+// asks for. The most bounds a stored hash (T41) at about 2 s of one core: eight times the default of Django 6.0
+// (1,200,000 of SHA-256).
+var (
+	overSHA256 = &pbkdf2Digest{name: "sha256", new: sha256.New, size: sha256.Size, least: 600_000, most: 10_000_000}
+	// SHA-1 is verified, and made only where a stored hash can't tell that it is over another. It has no least.
+	overSHA1 = &pbkdf2Digest{name: "sha1", new: sha1.New, size: sha1.Size, most: 10_000_000}
+)
+
+type pbkdf2Digest struct {
+	name        string
+	new         func() hash.Hash
+	size        int    // bytes
+	least, most uint32 // iterations
 }
 
-// pbkdf2Least is what the OWASP Password Storage Cheat Sheet asks for PBKDF2-HMAC-SHA256, and the default of Django 4.2.
-const pbkdf2Least = pbkdf2Recipe(600_000)
+// pbkdf2Dialect is how a framework stores hashes of PBKDF2 over one digest.
+type pbkdf2Dialect struct {
+	name   string
+	digest *pbkdf2Digest
+	fixed  uint32        // iterations where a stored hash does not tell them; 0: it does
+	sum    int           // bytes
+	salt   func() string // a new one, as the derivation takes it
+	write  func(iterations uint32, salt string, sum []byte) string
+}
 
-const (
-	// pbkdf2MaxIterations bounds a stored hash (T41) at eight times the default of Django 6.0 (1,200,000): about
-	// 2 s of one core.
-	pbkdf2MaxIterations = 10_000_000
+type pbkdf2Recipe struct {
+	*pbkdf2Dialect
+	iterations uint32
+}
 
-	// Django draws 22 characters of 62 (131 bits) since 3.2 and drew 12 before; make_password takes any salt that the
-	// column of 128 characters has room for.
-	pbkdf2SaltLength = 22
-	pbkdf2MaxSalt    = 64
-
-	pbkdf2Sum = sha256.Size
-)
-
-// pbkdf2Recipe is the number of iterations.
-type pbkdf2Recipe uint32
-
+// pbkdf2Hash may be over another digest than the recipe that replaces it; it has as many iterations.
 type pbkdf2Hash struct {
 	pbkdf2Recipe
-	salt string
-	sum  []byte
+	format              string
+	over                *pbkdf2Digest
+	saltBytes, sumBytes []byte
 }
 
-func parsePBKDF2(stored string) (Hash, error) {
-	fields := strings.Split(stored, "$")
-	if len(fields) != 4 {
-		return nil, fmt.Errorf("%w: not pbkdf2_sha256$ITERATIONS$SALT$SUM", ErrMalformed)
-	}
-	iterations, err := number("pbkdf2_sha256 iterations", fields[1], 1, pbkdf2MaxIterations)
-	if err != nil {
-		return nil, err
-	}
-	salt := fields[2]
-	if salt == "" || len(salt) > pbkdf2MaxSalt {
-		return nil, fmt.Errorf("%w: the salt must be 1 to %d bytes", ErrBounds, pbkdf2MaxSalt)
-	}
-	if strings.ContainsAny(fields[3], "\r\n") { // which the decoder would skip
-		return nil, fmt.Errorf("%w: the sum is not base64", ErrMalformed)
-	}
-	sum, err := base64.StdEncoding.Strict().DecodeString(fields[3])
-	if err != nil {
-		return nil, fmt.Errorf("%w: the sum is not base64", ErrMalformed)
-	}
-	if len(sum) != pbkdf2Sum {
-		return nil, fmt.Errorf("%w: the sum must be %d bytes", ErrMalformed, pbkdf2Sum)
-	}
-	return pbkdf2Hash{pbkdf2Recipe: pbkdf2Recipe(iterations), salt: salt, sum: sum}, nil
+func (d *pbkdf2Dialect) format(prefix string, parse func(string) (Hash, error)) format {
+	return format{name: d.name, prefix: prefix, parse: parse, recipe: d.recipe}
 }
 
-func parsePBKDF2Recipe(params string) (Recipe, error) {
+func (d *pbkdf2Dialect) least() pbkdf2Recipe {
+	if d.fixed != 0 {
+		return pbkdf2Recipe{d, d.fixed}
+	}
+	return pbkdf2Recipe{d, d.digest.least}
+}
+
+func (d *pbkdf2Dialect) recipe(params string) (Recipe, error) {
 	if params == "" {
-		return pbkdf2Least, nil
+		return d.least(), nil
 	}
-	iterations, err := number("pbkdf2_sha256 iterations", params, 1, pbkdf2MaxIterations)
+	if d.fixed != 0 {
+		return nil, fmt.Errorf("%w: %s has always %d iterations: write it alone", ErrMalformed, d.name, d.fixed)
+	}
+	iterations, err := number(d.name+" iterations", params, 1, uint64(d.digest.most))
 	if err != nil {
 		return nil, err
 	}
-	return pbkdf2Recipe(iterations), nil
+	return pbkdf2Recipe{d, uint32(iterations)}, nil
 }
+
+// parsed is a hash in d.
+func (d *pbkdf2Dialect) parsed(iterations uint32, salt, sum []byte) Hash {
+	return pbkdf2Hash{pbkdf2Recipe{d, iterations}, d.name, d.digest, salt, sum}
+}
+
+// succeeds is a hash of the format called name, over SHA-1, that is replaced by one in d.
+func (d *pbkdf2Dialect) succeeds(name string, iterations uint32, salt, sum []byte) Hash {
+	return pbkdf2Hash{pbkdf2Recipe{d, iterations}, name, overSHA1, salt, sum}
+}
+
+func (h pbkdf2Hash) Name() string { return h.format }
 
 func (h pbkdf2Hash) Recipe() Recipe { return h.pbkdf2Recipe }
 
 func (h pbkdf2Hash) Verify(password string) bool {
-	sum, err := h.derive(password, h.salt)
-	return err == nil && subtle.ConstantTimeCompare(sum, h.sum) == 1
+	sum, err := pbkdf2.Key(h.over.new, password, h.saltBytes, int(h.iterations), len(h.sumBytes))
+	return err == nil && subtle.ConstantTimeCompare(sum, h.sumBytes) == 1
 }
 
-func (r pbkdf2Recipe) Name() string { return pbkdf2SHA256Format.name }
+func (r pbkdf2Recipe) Name() string { return r.name }
 
-func (r pbkdf2Recipe) String() string { return "pbkdf2_sha256$" + strconv.Itoa(int(r)) }
+func (r pbkdf2Recipe) String() string {
+	if r.fixed != 0 {
+		return r.name
+	}
+	return r.name + "$" + strconv.Itoa(int(r.iterations))
+}
 
 // Format shows the recipe, of a hash too, whatever the verb (T36).
 func (r pbkdf2Recipe) Format(f fmt.State, _ rune) { io.WriteString(f, r.String()) }
@@ -101,27 +110,24 @@ func (r pbkdf2Recipe) Format(f fmt.State, _ rune) { io.WriteString(f, r.String()
 func (r pbkdf2Recipe) Cost() Cost { return Cost{Cores: 1} }
 
 func (r pbkdf2Recipe) AtLeast(floor Recipe) Recipe {
-	if f, ok := floor.(pbkdf2Recipe); ok {
-		return max(r, f)
+	if f, ok := floor.(pbkdf2Recipe); ok && f.pbkdf2Dialect == r.pbkdf2Dialect {
+		r.iterations = max(r.iterations, f.iterations)
 	}
 	return r
 }
 
+// Make fails only where the running program is held to FIPS 140-3 and the salt is shorter than that allows.
 func (r pbkdf2Recipe) Make(password string) (string, error) {
-	salt := alphanumeric(pbkdf2SaltLength)
-	sum, err := r.derive(password, salt)
+	salt := r.salt()
+	sum, err := pbkdf2.Key(r.digest.new, password, []byte(salt), int(r.iterations), r.sum)
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("%s$%s$%s", r, salt, base64.StdEncoding.EncodeToString(sum)), nil
+	return r.write(r.iterations, salt, sum), nil
 }
 
-// derive fails only where the running program is held to FIPS 140-3 and the salt is shorter than that allows.
-func (r pbkdf2Recipe) derive(password, salt string) ([]byte, error) {
-	return pbkdf2.Key(sha256.New, password, []byte(salt), int(r), pbkdf2Sum)
-}
-
-// alphanumeric draws n characters of Django's RANDOM_STRING_CHARS, each as likely as any other.
+// alphanumeric draws n characters of Django's RANDOM_STRING_CHARS, which are Werkzeug's SALT_CHARS too, each as likely
+// as any other.
 func alphanumeric(n int) string {
 	const chars = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 	const bound = 256 / len(chars) * len(chars)

@@ -1,0 +1,83 @@
+package passhash
+
+import (
+	"encoding/base64"
+	"fmt"
+	"strings"
+)
+
+// The formats of django/contrib/auth/hashers.py.
+
+// Django draws salts of 22 characters of 62 (131 bits) since 3.2 and drew 12 before; make_password takes any salt that
+// the column of 128 characters has room for.
+const (
+	djangoSalt    = 22
+	djangoMaxSalt = 64
+)
+
+// djangoPBKDF2 is PBKDF2PasswordHasher: pbkdf2_sha256$ITERATIONS$SALT$SUM. The salt is text and goes into the derivation
+// as it stands; the sum is in base64 with padding.
+var djangoPBKDF2 = &pbkdf2Dialect{
+	name:   "pbkdf2_sha256",
+	digest: overSHA256,
+	sum:    overSHA256.size,
+	salt:   func() string { return alphanumeric(djangoSalt) },
+	write: func(iterations uint32, salt string, sum []byte) string {
+		return fmt.Sprintf("%s%d$%s$%s", djangoPBKDF2Prefix, iterations, salt, base64.StdEncoding.EncodeToString(sum))
+	},
+}
+
+const djangoPBKDF2Prefix = "pbkdf2_sha256$"
+
+// djangoPBKDF2SHA1 is PBKDF2SHA1PasswordHasher, the same over SHA-1. Its hashes are verified and replaced by those over
+// SHA-256, which stands first in Django's own PASSWORD_HASHERS.
+var djangoPBKDF2SHA1 = format{name: djangoPBKDF2SHA1Name, prefix: "pbkdf2_sha1$", parse: parseDjangoPBKDF2SHA1}
+
+const djangoPBKDF2SHA1Name = "pbkdf2_sha1"
+
+func parseDjangoPBKDF2(stored string) (Hash, error) {
+	iterations, salt, sum, err := djangoPBKDF2Fields(overSHA256, stored)
+	if err != nil {
+		return nil, err
+	}
+	return djangoPBKDF2.parsed(iterations, salt, sum), nil
+}
+
+func parseDjangoPBKDF2SHA1(stored string) (Hash, error) {
+	iterations, salt, sum, err := djangoPBKDF2Fields(overSHA1, stored)
+	if err != nil {
+		return nil, err
+	}
+	return djangoPBKDF2.succeeds(djangoPBKDF2SHA1Name, iterations, salt, sum), nil
+}
+
+func djangoPBKDF2Fields(digest *pbkdf2Digest, stored string) (iterations uint32, salt, sum []byte, err error) {
+	fields := strings.Split(stored, "$")
+	if len(fields) != 4 {
+		return 0, nil, nil, fmt.Errorf("%w: not pbkdf2_%s$ITERATIONS$SALT$SUM", ErrMalformed, digest.name)
+	}
+	n, err := number("pbkdf2_"+digest.name+" iterations", fields[1], 1, uint64(digest.most))
+	if err != nil {
+		return 0, nil, nil, err
+	}
+	salt = []byte(fields[2])
+	if err := within("salt", salt, 1, djangoMaxSalt); err != nil {
+		return 0, nil, nil, err
+	}
+	if sum, err = base64Bytes("sum", base64.StdEncoding, fields[3]); err != nil {
+		return 0, nil, nil, err
+	}
+	if len(sum) != digest.size {
+		return 0, nil, nil, fmt.Errorf("%w: the sum must be %d bytes", ErrMalformed, digest.size)
+	}
+	return uint32(n), salt, sum, nil
+}
+
+// djangoArgon2 is Argon2PasswordHasher: the PHC string behind "argon2". It reads costs and variety from the hash. Salts
+// are text, since the admin site decodes and shows their first characters, and as long as must_update asks.
+var djangoArgon2 = &argon2Dialect{
+	name:     "django_argon2",
+	prefix:   "argon2",
+	textSalt: true,
+	least:    argon2Costs{memory: argon2Least.memory, passes: argon2Least.passes, lanes: argon2Least.lanes, salt: djangoSalt, sum: argon2Least.sum},
+}
