@@ -10,7 +10,7 @@ import (
 // Number is a mobile number after parsing: one spelling a person (T25), held as E.164 (ITU-T E.164: at most 15 digits
 // with the country calling code). The zero value is no number.
 //
-// Its String, LogValue, JSON and fmt forms are masked (T36); only E164, National and Prefix say the digits.
+// Its String, LogValue, JSON and fmt forms are masked (T36); only E164, National, Spaced and Prefix say the digits.
 type Number struct {
 	region, calling string
 	national        hidden
@@ -56,6 +56,19 @@ func (n Number) E164() string {
 
 // National is the number as it is dialled within its country, without a trunk prefix.
 func (n Number) National() string { return n.national.reveal() }
+
+// Spaced is the number as people read it: in groups of three, four and four digits, as it is written in mainland China,
+// else with its calling code apart.
+func (n Number) Spaced() string {
+	switch d := n.National(); {
+	case n.IsZero():
+		return ""
+	case n.calling == "86" && len(d) == 11:
+		return d[:3] + " " + d[3:7] + " " + d[7:]
+	default:
+		return "+" + n.calling + " " + d
+	}
+}
 
 // CallingCode is the country calling code, such as "86".
 func (n Number) CallingCode() string { return n.calling }

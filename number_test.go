@@ -11,6 +11,25 @@ import (
 	"testing"
 )
 
+func TestANumberIsSpacedAsPeopleReadIt(t *testing.T) {
+	t.Parallel()
+	for want, c := range map[string][3]string{
+		"138 0000 0001":   {"CN", "86", "13800000001"},
+		"+86 1038000000":  {"CN", "86", "1038000000"},
+		"+852 91234567":   {"HK", "852", "91234567"},
+		"+1 2025550123":   {"US", "1", "2025550123"},
+		"+44 79111234567": {"GB", "44", "79111234567"},
+	} {
+		n, err := NewNumber(c[0], c[1], c[2])
+		if err != nil || n.Spaced() != want {
+			t.Errorf("%q, %v, want %q", n.Spaced(), err, want)
+		}
+	}
+	if s := (Number{}).Spaced(); s != "" {
+		t.Errorf("no number is %q", s)
+	}
+}
+
 func TestChinaMobileTakesElevenDigits(t *testing.T) {
 	t.Parallel()
 	for prefix := 13; prefix <= 19; prefix++ {

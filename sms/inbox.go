@@ -155,13 +155,8 @@ type inboxView struct {
 	Messages []inboxMessage
 }
 
-// Shown is the number as people read it: in groups in mainland China, else with its calling code.
-func (m inboxMessage) Shown() string {
-	if n := m.Mobile; m.number.CallingCode() == "86" && len(n) == 11 {
-		return n[:3] + " " + n[3:7] + " " + n[7:]
-	}
-	return "+" + m.number.CallingCode() + " " + m.Mobile
-}
+// Shown is the number as people read it.
+func (m inboxMessage) Shown() string { return m.number.Spaced() }
 
 // Clock is the time of the message on this machine's clock.
 func (m inboxMessage) Clock() string { return m.At.Local().Format("2006-01-02 15:04:05") }

@@ -318,15 +318,7 @@ func (v *view) SentTo() template.HTML {
 	if !v.s.Service.Disclosure() {
 		key = "sent_if"
 	}
-	return v.Rich(v.T(key, "number", spell(v.number)))
-}
-
-// spell is a number in groups: three, four and four digits, as it is written in China, else E.164.
-func spell(n rekey.Number) string {
-	if d := n.National(); n.Region() == "CN" && len(d) == 11 {
-		return d[:3] + " " + d[3:7] + " " + d[7:]
-	}
-	return n.E164()
+	return v.Rich(v.T(key, "number", v.number.Spaced()))
 }
 
 // wait is how long it is to the next send, 0: no longer, or not known.

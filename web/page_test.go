@@ -377,7 +377,7 @@ func TestThePageStatesWhatTheRecoveryRunsWith(t *testing.T) {
 	h.ask("GET", "/forget_pwd/", "")
 	h.ask("POST", "/forget_pwd/sms_code/", formSend("91234567").body, formSend("91234567").headers...)
 	page := h.ask("GET", "/forget_pwd/", "").Body.String()
-	for _, text := range []string{"2 分钟内有效", "8–128 位", "+85291234567", "如果"} {
+	for _, text := range []string{"2 分钟内有效", "8–128 位", "+852 91234567", "如果"} {
 		if !strings.Contains(page, text) {
 			t.Errorf("nothing of %q on the page:\n%s", text, page)
 		}
