@@ -138,7 +138,8 @@ func body(t *testing.T, url string) string {
 	return readAll(t, response)
 }
 
-// TestT43 holds messages at the gateway, ends the process under them, and only then lets them go.
+// TestT43 holds messages at the gateway, ends the process under them, and only then lets them go. On a machine so slow
+// that the provider's time runs out meanwhile, an answer is a success all the same: the message may be on its way, and is.
 func TestT43_AStopAnswersEveryRequestAndDeliversEveryMessageOnce(t *testing.T) {
 	t.Parallel()
 	const people = 20
@@ -147,6 +148,8 @@ func TestT43_AStopAnswersEveryRequestAndDeliversEveryMessageOnce(t *testing.T) {
 			t.Parallel()
 			g := newGatewayServer(t)
 			g.hold = make(chan struct{})
+			release := sync.OnceFunc(func() { close(g.hold) })
+			t.Cleanup(release) // before the gateway's own, which waits for its requests
 			var numbers []string
 			for i := range people {
 				numbers = append(numbers, fmt.Sprintf("139%04d0001", i))
@@ -183,7 +186,7 @@ func TestT43_AStopAnswersEveryRequestAndDeliversEveryMessageOnce(t *testing.T) {
 				}
 				conn.Close()
 			}
-			close(g.hold)
+			release()
 
 			for len(early) < people {
 				early = append(early, <-answers)
@@ -196,6 +199,7 @@ func TestT43_AStopAnswersEveryRequestAndDeliversEveryMessageOnce(t *testing.T) {
 			if exit := s.wait(); exit != 0 {
 				t.Errorf("exit %d, want 0", exit)
 			}
+			g.Close() // it may still be at what the process does not wait for any more
 			times := map[string]int{}
 			for _, m := range g.taken() {
 				times[m.Mobile]++
@@ -242,7 +246,7 @@ func TestT42_ALockedFileIs503WithItsCauseInTheLogAndNothingHalfWritten(t *testin
 	}
 	unlock = lock(t, filepath.Join(dir, "users.db"))
 	flow := sent.Data["flow"].(string)
-	if a := s.reset(mobile, g.code(t), "After2nd", flow); a.Status != http.StatusServiceUnavailable || a.Errno != "4001" && a.Errno != "4500" {
+	if a := s.reset(mobile, g.code(t), "After2nd", flow); a.Status != http.StatusServiceUnavailable || a.Errno != "4001" {
 		t.Errorf("with users locked, reset answers %+v", a)
 	}
 	s.line(func(line string) bool {
