@@ -1,7 +1,9 @@
 package passhash
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"fmt"
 	"strings"
 )
@@ -80,4 +82,22 @@ var djangoArgon2 = &argon2Dialect{
 	prefix:   "argon2",
 	textSalt: true,
 	least:    argon2Costs{memory: argon2Least.memory, passes: argon2Least.passes, lanes: argon2Least.lanes, salt: djangoSalt, sum: argon2Least.sum},
+}
+
+// djangoBcryptCosts are the defaults of both since Django 1.4.
+var djangoBcryptCosts = bcryptCosts{'b', 12}
+
+// djangoBcrypt is BCryptPasswordHasher: bcrypt$ and then the hash, whose own $ follows at once.
+var djangoBcrypt = &bcryptDialect{name: "django_bcrypt", prefix: "bcrypt$", least: djangoBcryptCosts}
+
+// djangoBcryptSHA256 is BCryptSHA256PasswordHasher, which takes passwords of any length: bcrypt gets the SHA-256 of the
+// password in hexadecimal.
+var djangoBcryptSHA256 = &bcryptDialect{
+	name:   "django_bcrypt_sha256",
+	prefix: "bcrypt_sha256$",
+	prepare: func(password string) string {
+		sum := sha256.Sum256([]byte(password))
+		return hex.EncodeToString(sum[:])
+	},
+	least: djangoBcryptCosts,
 }

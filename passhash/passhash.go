@@ -77,8 +77,12 @@ type format struct {
 
 func formats() []format {
 	return []format{
-		phcArgon2.format(), djangoArgon2.format(),
+		phcArgon2.format(),
+		plainBcrypt.format(),
 		djangoPBKDF2.format(djangoPBKDF2Prefix, parseDjangoPBKDF2), djangoPBKDF2SHA1,
+		djangoArgon2.format(), djangoBcrypt.format(), djangoBcryptSHA256.format(),
+		springBcrypt.format(), springArgon2.format(), springArgon2v8.format(),
+		wordpressBcrypt.format(), phpass("$P$"), phpass("$H$"),
 	}
 }
 

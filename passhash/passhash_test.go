@@ -55,6 +55,7 @@ func TestT41_ParseRefusesWhatIsNotWithinBounds(t *testing.T) {
 	t.Parallel()
 	const salt, sum = "c29tZXNhbHQ", "nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4"
 	argon := func(costs string) string { return "$argon2id$v=19$" + costs + "$" + salt + "$" + sum }
+	const bcryptRest = "sftjj879aevOVe3vuhvW2O3XiI.C35SVCnFD2AaFSSkHdZzYREkKi"
 	const djangoSum = "nUQpPi5BlJCg8gAuBnkhiOl9TStDv8xLzwh44RXE7iY="
 	for _, c := range []struct {
 		what, stored string
@@ -106,6 +107,27 @@ func TestT41_ParseRefusesWhatIsNotWithinBounds(t *testing.T) {
 		{"a line break", "$argon2id$v=19$m=256,t=2,p=1$c29t\nZXNhbHQ$" + sum, passhash.ErrMalformed},
 		{"one field more", argon("m=256,t=2,p=1") + "$", passhash.ErrMalformed},
 
+		{"bcrypt of cost 17", "$2b$17$" + bcryptRest, passhash.ErrBounds},
+		{"bcrypt of cost 31", "$2b$31$" + bcryptRest, passhash.ErrBounds},
+		{"bcrypt of cost 99", "bcrypt$$2b$99$" + bcryptRest, passhash.ErrBounds},
+		{"bcrypt of cost 3", "$2b$03$" + bcryptRest, passhash.ErrBounds},
+		{"bcrypt of three digits", "$2b$010$" + bcryptRest[1:], passhash.ErrMalformed},
+		{"bcrypt with the bug", "$2x$04$" + bcryptRest, passhash.ErrMalformed},
+		{"bcrypt of before 1998", "$2$04$" + bcryptRest, passhash.ErrMalformed},
+		{"bcrypt cut off", "$2b$04$" + bcryptRest[1:], passhash.ErrMalformed},
+		{"bcrypt and more", "$2b$04$" + bcryptRest + "\n", passhash.ErrMalformed},
+		{"bcrypt in another alphabet", "{bcrypt}$2b$04$+" + bcryptRest[1:], passhash.ErrMalformed},
+		{"an id of Spring alone", "{bcrypt}", passhash.ErrUnknown},
+		{"an id that nobody knows", "{rot13}cnffjbeq", passhash.ErrUnknown},
+		{"Spring's argon2 with too much memory", "{argon2}$argon2id$v=19$m=1048577,t=1,p=1$" + salt + "$" + sum, passhash.ErrBounds},
+		{"WordPress with cost 17", "$wp$2y$17$" + bcryptRest, passhash.ErrBounds},
+		{"phpass of 2^24 rounds", "$P$M9eCasDEana6XWn1PUxM/oiyxIQLbI1", passhash.ErrBounds},
+		{"phpass of 2^30 rounds", "$P$S9eCasDEana6XWn1PUxM/oiyxIQLbI1", passhash.ErrBounds},
+		{"phpass of 2^63 rounds", "$P$z9eCasDEana6XWn1PUxM/oiyxIQLbI1", passhash.ErrBounds},
+		{"phpass of one round", "$H$.9eCasDEana6XWn1PUxM/oiyxIQLbI1", passhash.ErrBounds},
+		{"phpass cut off", "$P$B9eCasDEana6XWn1PUxM/oiyxIQLbI", passhash.ErrMalformed},
+		{"phpass in another alphabet", "$P$B9eCasDEana6XWn1PUxM+oiyxIQLbI1", passhash.ErrMalformed},
+
 		{"iterations over the bound", "pbkdf2_sha256$10000001$abcdefghijkl$" + djangoSum, passhash.ErrBounds},
 		{"no iteration", "pbkdf2_sha256$0$abcdefghijkl$" + djangoSum, passhash.ErrBounds},
 		{"negative iterations", "pbkdf2_sha256$-1$abcdefghijkl$" + djangoSum, passhash.ErrMalformed},
@@ -141,6 +163,12 @@ func TestT41_MakeIsNeverWeakerThanTheHashNorTheFloor(t *testing.T) {
 		{"argon2id$m=102400,t=1,p=8", "argon2id", "argon2id$m=102400,t=2,p=8"},
 		{"argon2id$m=19456,t=2,p=1", "pbkdf2_sha256", "argon2id$m=19456,t=2,p=1"},
 		{"django_argon2$m=512,t=2,p=2", "django_argon2", "django_argon2$m=19456,t=2,p=2"},
+		{"bcrypt$2y$08", "bcrypt", "bcrypt$2y$10"},
+		{"bcrypt$2y$12", "bcrypt$2a$11", "bcrypt$2y$12"},
+		{"bcrypt$2b$10", "bcrypt$2a$12", "bcrypt$2b$12"}, // the letter is the row's
+		{"django_bcrypt$2b$10", "django_bcrypt", "django_bcrypt$2b$12"},
+		{"{bcrypt}$2a$10", "bcrypt$2a$12", "{bcrypt}$2a$10"},
+		{"wordpress$2y$10", "wordpress", "wordpress$2y$10"},
 		{"django_argon2$m=512,t=2,p=2", "argon2id", "django_argon2$m=512,t=2,p=2"},
 		{"argon2id$m=8,t=524288,p=1", "argon2id$m=1048576,t=1,p=1", "argon2id$m=1048576,t=4,p=1"}, // within the bounds still
 		{"argon2id$m=8,t=1,p=1", "argon2id$m=256,t=1,p=32", "argon2id$m=256,t=1,p=32"},
@@ -153,6 +181,61 @@ func TestT41_MakeIsNeverWeakerThanTheHashNorTheFloor(t *testing.T) {
 		if again := recipe(t, up.String()); again.String() != up.String() {
 			t.Errorf("%s reads back as %s", up, again)
 		}
+	}
+}
+
+// Bcrypt reads 72 bytes. What a framework hashed without a word is verified as it does; nothing like it is made.
+func TestT41_BcryptNeverMakesWhatItWouldNotRead(t *testing.T) {
+	t.Parallel()
+	const long = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+	// crypt_blowfish's own test (wrapper.c); PHP 8.2, ruby-bcrypt 3.1.18 and python3-bcrypt 3.2.2 take it too.
+	h, err := passhash.Parse("$2a$05$abcdefghijklmnopqrstuu5s2v8.iXieOjg/.AySBTTZIIVFJeBui")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(long) != 72 || !h.Verify(long+"chars after 72 are ignored") || !h.Verify(long) || h.Verify(long[:71]) {
+		t.Error("a password over 72 bytes is not verified by its first 72")
+	}
+	for _, c := range []struct {
+		setting, password string
+		fits              bool
+	}{
+		{"bcrypt$2b$04", long, true},
+		{"bcrypt$2b$04", long + "x", false},
+		{"bcrypt$2b$04", strings.Repeat("密", 25), false}, // 75 bytes
+		{"bcrypt$2b$04", "nul\x00", false},
+		{"django_bcrypt$2b$04", long + "12345678", false},
+		{"{bcrypt}$2a$04", long + "12345678", false},
+		{"django_bcrypt_sha256$2b$04", long + "12345678", true},
+		{"django_bcrypt_sha256$2b$04", "nul\x00", true},
+		{"wordpress$2y$04", long + "12345678", true},
+	} {
+		made, err := recipe(t, c.setting).Make(c.password)
+		if !c.fits {
+			if !errors.Is(err, passhash.ErrPassword) || made != "" || strings.Contains(err.Error(), c.password) {
+				t.Errorf("%s: %d bytes: %q, %v, want ErrPassword", c.setting, len(c.password), made, err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %d bytes: %v", c.setting, len(c.password), err)
+			continue
+		}
+		h, err := passhash.Parse(made)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !h.Verify(c.password) || h.Verify(c.password[:len(c.password)-1]) {
+			t.Errorf("%s: the last of %d bytes does not count", c.setting, len(c.password))
+		}
+	}
+	// A NUL in the middle is where some implementations stop reading.
+	made, err := recipe(t, "bcrypt$2b$04").Make("secret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if h, err := passhash.Parse(made); err != nil || h.Verify("secret\x00") || h.Verify("secret\x00more") {
+		t.Errorf("a password with a NUL is right: %v", err)
 	}
 }
 
@@ -205,12 +288,21 @@ func TestRecipesThatAreNot(t *testing.T) {
 	t.Parallel()
 	for setting, want := range map[string]error{
 		"":                                passhash.ErrUnknown,
-		"bcrypt":                          passhash.ErrUnknown,
+		"scrypt":                          passhash.ErrUnknown,
+		"phpass":                          passhash.ErrUnknown, // never made
+		"bcrypt$":                         passhash.ErrUnknown,
+		"bcrypt$12":                       passhash.ErrMalformed,
+		"bcrypt$2x$12":                    passhash.ErrMalformed,
+		"bcrypt$2b$4":                     passhash.ErrMalformed,
+		"bcrypt$2b$+4":                    passhash.ErrMalformed,
+		"bcrypt$2b$012":                   passhash.ErrMalformed,
+		"bcrypt$2b$12$salt":               passhash.ErrMalformed,
+		"bcrypt$2b$17":                    passhash.ErrBounds,
 		"argon2id$":                       passhash.ErrUnknown,
 		"argon2id$m=19456":                passhash.ErrMalformed,
 		"argon2id$m=19456,t=2,p=1$salt":   passhash.ErrMalformed,
 		"argon2id$m=999999999,t=2,p=1":    passhash.ErrBounds,
-		"pbkdf2_sha1":                     passhash.ErrUnknown, // never made
+		"pbkdf2_sha1":                     passhash.ErrUnknown,
 		"argon2i":                         passhash.ErrUnknown,
 		"pbkdf2_sha256$many":              passhash.ErrMalformed,
 		"pbkdf2_sha256$600000$salt":       passhash.ErrMalformed,

@@ -1,5 +1,7 @@
 package passhash_test
 
+import "strings"
+
 // vector is a hash made by somebody else.
 type vector struct{ password, stored, name, recipe string }
 
@@ -36,4 +38,26 @@ var vectors = []vector{
 	{"lètmein", "pbkdf2_sha1$390000$seasalt2$aDapRanzW8aHTz97v2TcfHzWD+I=", "pbkdf2_sha1", "pbkdf2_sha256$390000"},
 	{"密码🔑", "pbkdf2_sha1$1000$abcdefghijkl$j8KfLiGoRIrMPmyVJmJDvmxLrB4=", "pbkdf2_sha1", "pbkdf2_sha256$1000"},
 	// MORE
+
+	// PHP 8.2: password_hash(…, PASSWORD_BCRYPT, ['cost' => 4]).
+	{"lètmein", "$2y$04$sftjj879aevOVe3vuhvW2O3XiI.C35SVCnFD2AaFSSkHdZzYREkKi", "bcrypt", "bcrypt$2y$04"},
+	// ruby-bcrypt 3.1.18: BCrypt::Password.create(…, cost: 4).
+	{"密码🔑", "$2a$04$8vuTevxI8MFRWbDB.IjGIeE9bC9L1B8mnWJG90DDwLJLFUpKdjaF2", "bcrypt", "bcrypt$2a$04"},
+	// Django 3.2's BCryptPasswordHasher and BCryptSHA256PasswordHasher with python3-bcrypt 3.2.2 and rounds 4.
+	{"lètmein", "bcrypt$$2b$04$Ia6eh9rBdrv6EuTR3eZSf.THpW/tySCZTq0nTSY.AMhMRhRLz5xQm", "django_bcrypt", "django_bcrypt$2b$04"},
+	{strings.Repeat("p", 100), "bcrypt_sha256$$2b$04$Zy7sIV0H0x.CHYiEJbv5MOoyTxGu19DzSfipoSnGQzsRLgvT0/s2u", "django_bcrypt_sha256", "django_bcrypt_sha256$2b$04"},
+	// The Spring Security reference, "Password Storage", "DelegatingPasswordEncoder encoded passwords examples".
+	{"password", "{bcrypt}$2a$10$dXJ3SW6G7P50lGmMkkmwe.20cQQubK3.HZWzG3YB1tlRy.fqvM/BG", "{bcrypt}", "{bcrypt}$2a$10"},
+	// Spring's own test (Argon2PasswordEncoderTests, encodeWhenUsingPredictableSalt…) behind the two ids.
+	{"sometestpassword", "{argon2}$argon2id$v=19$m=4096,t=3,p=1$QUFBQUFBQUFBQUFBQUFBQQ$hmmTNyJlwbb6HAvFoHFWF+u03fdb0F2qA+39oPlcAqo", "{argon2}", "{argon2}$m=4096,t=3,p=1"},
+	{"sometestpassword", "{argon2@SpringSecurity_v5_8}$argon2id$v=19$m=512,t=5,p=4$QUFBQUFBQUFBQUFBQUFBQQ$PNv4C3K50bz3rmON+LtFpdisD7ePieLNq+l5iUHgc1k", "{argon2@SpringSecurity_v5_8}", "{argon2@SpringSecurity_v5_8}$m=512,t=5,p=4"},
+	// PHP 8.2 running what wp_hash_password of WordPress 6.8 does, with cost 4:
+	// '$wp' . password_hash(base64_encode(hash_hmac('sha384', $password, 'wp-sha384', true)), PASSWORD_BCRYPT, …).
+	{"lètmein", "$wp$2y$04$b1tmz5V8C5Qy5QzNb7RsmeUnkY83lU.YsN2TM2IWojSHnBCcg7dMq", "wordpress", "wordpress$2y$04"},
+	// WordPress 6.1's class-phpass.php: (new PasswordHash(8, true))->HashPassword(…), and with 7 instead of 8.
+	{"lètmein", "$P$B9eCasDEana6XWn1PUxM/oiyxIQLbI1", "phpass", "bcrypt$2y$10"},
+	{"密码🔑", "$P$ATAVdaGW0JzSYgJ7iVikY6yGgCoDkY.", "phpass", "bcrypt$2y$10"},
+	// phpass's own test (test.php), and the same with phpBB's prefix, which the sum does not cover.
+	{"test12345", "$P$9IQRaTwmfeRo7ud9Fh4E2PdI0S3r.L0", "phpass", "bcrypt$2y$10"},
+	{"test12345", "$H$9IQRaTwmfeRo7ud9Fh4E2PdI0S3r.L0", "phpass", "bcrypt$2y$10"},
 }
