@@ -12,7 +12,7 @@ import (
 
 const (
 	// operationTime bounds a whole Check, Send or Reset, deliverTime a delivery over all providers.
-	operationTime = 30 * time.Second
+	operationTime = 20 * time.Second
 	deliverTime   = 12 * time.Second
 	// answerGrid is what answers wait for where nobody may know who has an account: they leave at whole multiples of it
 	// after the request came. That a row was found costs microseconds more than that none was; both take one step of the

@@ -14,8 +14,9 @@ import (
 )
 
 var (
-	threatRow    = regexp.MustCompile(`(?m)^\| (\d\d) \|.*\| *([^|]*?) *\|$`)
-	threatNumber = regexp.MustCompile(`(?:^|\D)T(\d+)`) // in 2026-11-23T01:02:03 it is an hour
+	threatRow = regexp.MustCompile(`(?m)^\| (\d\d) \|.*\| *([^|]*?) *\|$`)
+	// In 2026-11-23T01:02:03 it is an hour, in base64 anything.
+	threatNumber = regexp.MustCompile(`(?:^|Test|Benchmark|Fuzz|[^0-9A-Za-z])T(\d+)(?:_|\b)`)
 )
 
 // numbersIn are the threats that a name carries.

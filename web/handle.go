@@ -48,7 +48,7 @@ func (s *server) ServeHTTP(rw http.ResponseWriter, hr *http.Request) {
 			slog.Int("status", w.status),
 			slog.Int64("bytes", w.bytes),
 			slog.String("address", r.address.String()),
-			slog.Duration("elapsed", time.Since(began)))
+			slog.Float64("elapsed_ms", float64(time.Since(began).Microseconds())/1000))
 	}()
 	defer func() {
 		if v := recover(); v != nil {

@@ -76,4 +76,6 @@ func (h *house) observe(ctx context.Context, a sms.Attempt) {
 }
 
 // elapsed is a duration in the log: whoever reads a number wants its unit beside it.
-func elapsed(d time.Duration) slog.Attr { return slog.Int64("elapsed_ms", d.Milliseconds()) }
+func elapsed(d time.Duration) slog.Attr {
+	return slog.Float64("elapsed_ms", float64(d.Microseconds())/1000)
+}

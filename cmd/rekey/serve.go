@@ -18,8 +18,8 @@ import (
 )
 
 const (
-	// grace is how long a stop may take: a request in flight waits at most 2 s for a place in the hashing pool and 12 s
-	// for the providers, and 25 s end before whoever sent the signal loses patience (Kubernetes: 30 s, systemd: 90 s).
+	// grace is how long a stop may take: an operation in flight ends within 20 s, and 25 s end before whoever sent the
+	// signal loses patience (Kubernetes: 30 s, systemd: 90 s).
 	grace = 25 * time.Second
 
 	// sweepInterval is how often expired rows are removed. Nothing depends on it but the size of the file: a busy day's
