@@ -32,7 +32,7 @@ func TestNumbersInTheLogHaveTheirUnit(t *testing.T) {
 		if err := json.Unmarshal(out.Bytes(), &record); err != nil {
 			t.Fatal(err)
 		}
-		if record["elapsed_ms"] != 8000.0 || name == "event" && record["price_millionths"] != 45000.0 {
+		if record["elapsed_ms"] != 8000.992 || name == "event" && record["price_millionths"] != 45000.0 {
 			t.Errorf("the record of an %s is %s", name, &out)
 		}
 	}
