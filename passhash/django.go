@@ -101,3 +101,45 @@ var djangoBcryptSHA256 = &bcryptDialect{
 	},
 	least: djangoBcryptCosts,
 }
+
+// djangoScrypt is ScryptPasswordHasher, since Django 4.0: scrypt$N$SALT$R$P$SUM, with a salt of text and a sum of 64 bytes
+// in base64. The least is the default since Django 5.1. The hasher leaves OpenSSL its limit of 32 MiB (maxmem 0), which
+// n·r = 2^18 would go over: a floor with that much memory is for those who raised maxmem.
+var djangoScrypt = &scryptDialect{
+	name:  "django_scrypt",
+	least: scryptCosts{n: 1 << 14, r: 8, p: 5, sum: 64},
+	salt:  func() string { return alphanumeric(djangoSalt) },
+	write: func(c scryptCosts, salt string, sum []byte) string {
+		return fmt.Sprintf("%s%d$%s$%d$%d$%s", djangoScryptPrefix, c.n, salt, c.r, c.p, base64.StdEncoding.EncodeToString(sum))
+	},
+}
+
+const djangoScryptPrefix = "scrypt$"
+
+func parseDjangoScrypt(stored string) (Hash, error) {
+	fields := strings.Split(stored, "$")
+	if len(fields) != 6 {
+		return nil, fmt.Errorf("%w: not scrypt$N$SALT$R$P$SUM", ErrMalformed)
+	}
+	n, err := number("scrypt n", fields[1], 2, scryptMaxWork)
+	if err != nil {
+		return nil, err
+	}
+	r, err := number("scrypt r", fields[3], 1, scryptMaxBlock)
+	if err != nil {
+		return nil, err
+	}
+	p, err := number("scrypt p", fields[4], 1, scryptMaxLanes)
+	if err != nil {
+		return nil, err
+	}
+	salt := []byte(fields[2])
+	if err := within("salt", salt, 1, djangoMaxSalt); err != nil {
+		return nil, err
+	}
+	sum, err := base64Bytes("sum", base64.StdEncoding, fields[5])
+	if err != nil {
+		return nil, err
+	}
+	return djangoScrypt.parsed(n, r, p, salt, sum)
+}

@@ -81,8 +81,13 @@ func formats() []format {
 		plainBcrypt.format(),
 		djangoPBKDF2.format(djangoPBKDF2Prefix, parseDjangoPBKDF2), djangoPBKDF2SHA1,
 		djangoArgon2.format(), djangoBcrypt.format(), djangoBcryptSHA256.format(),
-		springBcrypt.format(), springArgon2.format(), springArgon2v8.format(),
+		djangoScrypt.format(djangoScryptPrefix, parseDjangoScrypt),
+		springBcrypt.format(), springArgon2.format(), springArgon2v8.format(), springScrypt.format(), springScryptv8.format(),
+		springPBKDF2.format(), springPBKDF2v8.format(),
 		wordpressBcrypt.format(), phpass("$P$"), phpass("$H$"),
+		werkzeugScrypt.format("scrypt:", parseWerkzeugScrypt),
+		werkzeugSHA256.format("pbkdf2:", parseWerkzeugPBKDF2), werkzeugSHA512.format("", nil),
+		aspnetSHA256.format(aspnetPrefix, parseASPNET), aspnetSHA512.format("", nil),
 	}
 }
 

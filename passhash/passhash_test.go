@@ -1,6 +1,8 @@
 package passhash_test
 
 import (
+	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"regexp"
@@ -56,6 +58,8 @@ func TestT41_ParseRefusesWhatIsNotWithinBounds(t *testing.T) {
 	const salt, sum = "c29tZXNhbHQ", "nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4"
 	argon := func(costs string) string { return "$argon2id$v=19$" + costs + "$" + salt + "$" + sum }
 	const bcryptRest = "sftjj879aevOVe3vuhvW2O3XiI.C35SVCnFD2AaFSSkHdZzYREkKi"
+	hex64 := strings.Repeat("5a", 64)
+	sum64 := base64.StdEncoding.EncodeToString(make([]byte, 64))
 	const djangoSum = "nUQpPi5BlJCg8gAuBnkhiOl9TStDv8xLzwh44RXE7iY="
 	for _, c := range []struct {
 		what, stored string
@@ -121,6 +125,45 @@ func TestT41_ParseRefusesWhatIsNotWithinBounds(t *testing.T) {
 		{"an id that nobody knows", "{rot13}cnffjbeq", passhash.ErrUnknown},
 		{"Spring's argon2 with too much memory", "{argon2}$argon2id$v=19$m=1048577,t=1,p=1$" + salt + "$" + sum, passhash.ErrBounds},
 		{"WordPress with cost 17", "$wp$2y$17$" + bcryptRest, passhash.ErrBounds},
+		{"scrypt of 2 GiB", "scrypt$16777216$seasalt$8$1$" + sum64, passhash.ErrBounds},
+		{"scrypt of too much work", "scrypt$1048576$seasalt$8$2$" + sum64, passhash.ErrBounds},
+		{"scrypt of too many lanes", "scrypt:1024:1:256$NaCl$" + hex64, passhash.ErrBounds},
+		{"scrypt with a wide block", "scrypt:1024:256:1$NaCl$" + hex64, passhash.ErrBounds},
+		{"scrypt of no power of two", "scrypt:1023:8:1$NaCl$" + hex64, passhash.ErrBounds},
+		{"scrypt of one", "scrypt:1:8:1$NaCl$" + hex64, passhash.ErrBounds},
+		{"scrypt of a narrow block", "scrypt:65536:1:1$NaCl$" + hex64, passhash.ErrBounds},
+		{"scrypt over 64 bits", "scrypt:99999999999999999999:8:1$NaCl$" + hex64, passhash.ErrBounds},
+		{"scrypt with a short sum", "scrypt:1024:8:1$NaCl$00", passhash.ErrBounds},
+		{"scrypt with a long sum", "scrypt:1024:8:1$NaCl$" + hex64 + "00", passhash.ErrBounds},
+		{"scrypt without a salt", "scrypt:1024:8:1$$" + hex64, passhash.ErrBounds},
+		{"scrypt with half a byte", "scrypt:1024:8:1$NaCl$" + hex64 + "0", passhash.ErrMalformed},
+		{"Werkzeug's scrypt without costs", "scrypt$NaCl$" + hex64, passhash.ErrMalformed},
+		{"Werkzeug's scrypt with a cost more", "scrypt:1024:8:1:64$NaCl$" + hex64, passhash.ErrMalformed},
+		{"Werkzeug's PBKDF2 without iterations", "pbkdf2:sha512$NaCl$" + hex64, passhash.ErrMalformed},
+		{"Werkzeug's PBKDF2 over MD5", "pbkdf2:md5:1000$NaCl$" + hex64[:32], passhash.ErrMalformed},
+		{"Werkzeug's PBKDF2 with too many iterations", "pbkdf2:sha512:3000001$NaCl$" + hex64, passhash.ErrBounds},
+		{"Werkzeug's PBKDF2 with a short sum", "pbkdf2:sha512:1000$NaCl$" + hex64[2:], passhash.ErrMalformed},
+		{"Spring's scrypt of 2 GiB", "{scrypt}$180801$AAECAwQFBgcICQoLDA0ODw==$s6yUnrPbyhaUNccT+Nw3EClrh0edsiitkYQINgDPOfU=", passhash.ErrBounds},
+		{"Spring's scrypt of 2^65535", "{scrypt}$ffff0801$AAECAwQFBgcICQoLDA0ODw==$s6yUnrPbyhaUNccT+Nw3EClrh0edsiitkYQINgDPOfU=", passhash.ErrBounds},
+		{"Spring's scrypt over 32 bits", "{scrypt}$1000e0801$AAECAwQFBgcICQoLDA0ODw==$s6yUnrPbyhaUNccT+Nw3EClrh0edsiitkYQINgDPOfU=", passhash.ErrBounds},
+		{"Spring's scrypt of no lanes", "{scrypt}$e0800$AAECAwQFBgcICQoLDA0ODw==$s6yUnrPbyhaUNccT+Nw3EClrh0edsiitkYQINgDPOfU=", passhash.ErrBounds},
+		{"Spring's scrypt without costs", "{scrypt}$$AAECAwQFBgcICQoLDA0ODw==$s6yUnrPbyhaUNccT+Nw3EClrh0edsiitkYQINgDPOfU=", passhash.ErrMalformed},
+		{"Spring's scrypt with negative costs", "{scrypt}$-e0801$AAECAwQFBgcICQoLDA0ODw==$s6yUnrPbyhaUNccT+Nw3EClrh0edsiitkYQINgDPOfU=", passhash.ErrMalformed},
+		{"Spring's scrypt with a short salt", "{scrypt}$e0801$AAEC$s6yUnrPbyhaUNccT+Nw3EClrh0edsiitkYQINgDPOfU=", passhash.ErrBounds},
+		{"Spring's PBKDF2 with the other id's salt", "{pbkdf2@SpringSecurity_v5_8}5d923b44a6d129f3ddf3e3c8d29412723dcbde72445e8ef6bf3b508fbf17fa4ed4d6b99ca763d8dc", passhash.ErrMalformed},
+		{"Spring's PBKDF2 in base64", "{pbkdf2}XZI7RKbRKfPd8+PI0pQScj3L3nJEXo72vztQj78X+k7U1rmcp2PY3A==", passhash.ErrMalformed},
+		{"ASP.NET with 4 billion iterations", aspnet(1, 1<<32-1, 16, 48), passhash.ErrBounds},
+		{"ASP.NET with too many iterations", aspnet(2, 3_000_001, 16, 48), passhash.ErrBounds},
+		{"ASP.NET without iterations", aspnet(1, 0, 16, 48), passhash.ErrBounds},
+		{"ASP.NET with a fourth function", aspnet(3, 1000, 16, 48), passhash.ErrMalformed},
+		{"ASP.NET with a salt that is longer than the hash", aspnet(1, 1000, 1<<32-1, 48), passhash.ErrBounds},
+		{"ASP.NET with a salt that ends outside", aspnet(1, 1000, 49, 48), passhash.ErrMalformed},
+		{"ASP.NET with a short salt", aspnet(1, 1000, 15, 47), passhash.ErrBounds},
+		{"ASP.NET with a short subkey", aspnet(1, 1000, 16, 31), passhash.ErrBounds},
+		{"ASP.NET with a long subkey", aspnet(1, 1000, 16, 81), passhash.ErrBounds},
+		{"ASP.NET cut off", "AQAAAAEAACcQAAAA", passhash.ErrMalformed},
+		{"ASP.NET with a line break", "AQAAAAEAACcQAAAAEAABAgMEBQYHCAkKCwwNDg+yWU7rLgUwPZb1Itsmra7cbxw2EFpwpVFIEtP+JIuUEw==\n", passhash.ErrMalformed},
+		{"ASP.NET, version 2", "AAABAgMEBQYHCAkKCwwNDg+ukCEMDf0yyQ29NYubggHIVY0sdEUfdyeM+E1LtH1uJg==", passhash.ErrUnknown},
 		{"phpass of 2^24 rounds", "$P$M9eCasDEana6XWn1PUxM/oiyxIQLbI1", passhash.ErrBounds},
 		{"phpass of 2^30 rounds", "$P$S9eCasDEana6XWn1PUxM/oiyxIQLbI1", passhash.ErrBounds},
 		{"phpass of 2^63 rounds", "$P$z9eCasDEana6XWn1PUxM/oiyxIQLbI1", passhash.ErrBounds},
@@ -151,6 +194,15 @@ func TestT41_ParseRefusesWhatIsNotWithinBounds(t *testing.T) {
 	}
 }
 
+// aspnet is a hash as ASP.NET Core Identity 3 writes it, with a header that may lie and so many bytes behind it.
+func aspnet(prf, iterations, salt uint32, rest int) string {
+	b := []byte{1}
+	for _, n := range []uint32{prf, iterations, salt} {
+		b = binary.BigEndian.AppendUint32(b, n)
+	}
+	return base64.StdEncoding.EncodeToString(append(b, make([]byte, rest)...))
+}
+
 func TestT41_MakeIsNeverWeakerThanTheHashNorTheFloor(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ row, floor, want string }{
@@ -163,6 +215,19 @@ func TestT41_MakeIsNeverWeakerThanTheHashNorTheFloor(t *testing.T) {
 		{"argon2id$m=102400,t=1,p=8", "argon2id", "argon2id$m=102400,t=2,p=8"},
 		{"argon2id$m=19456,t=2,p=1", "pbkdf2_sha256", "argon2id$m=19456,t=2,p=1"},
 		{"django_argon2$m=512,t=2,p=2", "django_argon2", "django_argon2$m=19456,t=2,p=2"},
+		{"django_scrypt$n=16384,r=8,p=1", "django_scrypt", "django_scrypt$n=16384,r=8,p=5"},
+		{"werkzeug_scrypt$n=32768,r=8,p=1", "werkzeug_scrypt", "werkzeug_scrypt$n=32768,r=8,p=3"},
+		{"werkzeug_scrypt$n=65536,r=8,p=4", "werkzeug_scrypt", "werkzeug_scrypt$n=65536,r=8,p=4"},
+		{"{scrypt@SpringSecurity_v5_8}$n=65536,r=8,p=1", "{scrypt@SpringSecurity_v5_8}", "{scrypt@SpringSecurity_v5_8}$n=65536,r=8,p=2"},
+		{"{scrypt}$n=16384,r=8,p=1", "django_scrypt", "{scrypt}$n=16384,r=8,p=1"},
+		{"{scrypt}$n=2,r=1,p=255", "{scrypt}$n=1048576,r=8,p=1", "{scrypt}$n=1048576,r=8,p=1"}, // within the bounds still
+		{"{scrypt}$n=4194304,r=2,p=1", "{scrypt}$n=2,r=255,p=1", "{scrypt}$n=4194304,r=2,p=1"},
+		{"{scrypt}$n=2,r=255,p=1", "{scrypt}$n=4194304,r=2,p=1", "{scrypt}$n=4194304,r=2,p=1"},
+		{"{pbkdf2}", "{pbkdf2}", "{pbkdf2}"},
+		{"aspnet_sha256$10000", "aspnet_sha256", "aspnet_sha256$600000"},
+		{"aspnet_sha512$100000", "aspnet_sha512", "aspnet_sha512$220000"},
+		{"aspnet_sha512$300000", "aspnet_sha256", "aspnet_sha512$300000"},
+		{"werkzeug_pbkdf2_sha256$1000000", "werkzeug_pbkdf2_sha256", "werkzeug_pbkdf2_sha256$1000000"},
 		{"bcrypt$2y$08", "bcrypt", "bcrypt$2y$10"},
 		{"bcrypt$2y$12", "bcrypt$2a$11", "bcrypt$2y$12"},
 		{"bcrypt$2b$10", "bcrypt$2a$12", "bcrypt$2b$12"}, // the letter is the row's
@@ -289,6 +354,12 @@ func TestRecipesThatAreNot(t *testing.T) {
 	for setting, want := range map[string]error{
 		"":                                passhash.ErrUnknown,
 		"scrypt":                          passhash.ErrUnknown,
+		"{pbkdf2}$185000":                 passhash.ErrMalformed, // the id has the costs
+		"django_scrypt$n=16384,r=8":       passhash.ErrMalformed,
+		"django_scrypt$n=1000,r=8,p=1":    passhash.ErrBounds,
+		"django_scrypt$n=16384,r=8,p=65":  passhash.ErrBounds,
+		"aspnet_sha1":                     passhash.ErrUnknown,
+		"aspnet_sha512$3000001":           passhash.ErrBounds,
 		"phpass":                          passhash.ErrUnknown, // never made
 		"bcrypt$":                         passhash.ErrUnknown,
 		"bcrypt$12":                       passhash.ErrMalformed,
@@ -323,6 +394,8 @@ func TestCostTellsMemoryAndCores(t *testing.T) {
 		"argon2id":                  {Memory: 19 << 20, Cores: 1},
 		"argon2id$m=102400,t=2,p=8": {Memory: 100 << 20, Cores: 8},
 		"pbkdf2_sha256":             {Cores: 1},
+		"bcrypt":                    {Cores: 1},
+		"werkzeug_scrypt":           {Memory: 128*8*32768 + 128*8*3, Cores: 1},
 	} {
 		if got := recipe(t, setting).Cost(); got != want {
 			t.Errorf("%s: %+v, want %+v", setting, got, want)
@@ -378,7 +451,7 @@ func FuzzParse(f *testing.F) {
 
 func checkRecipe(t *testing.T, r passhash.Recipe) {
 	t.Helper()
-	if memory := r.Cost().Memory; memory < 0 || memory > 1<<30 {
+	if memory := r.Cost().Memory; memory < 0 || memory > 1<<30+128*255*255 { // scrypt has a little beside its 1 GiB
 		t.Fatalf("%s takes %d bytes", r, memory)
 	}
 	least, err := passhash.Least(r.Name())

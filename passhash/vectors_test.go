@@ -60,4 +60,34 @@ var vectors = []vector{
 	// phpass's own test (test.php), and the same with phpBB's prefix, which the sum does not cover.
 	{"test12345", "$P$9IQRaTwmfeRo7ud9Fh4E2PdI0S3r.L0", "phpass", "bcrypt$2y$10"},
 	{"test12345", "$H$9IQRaTwmfeRo7ud9Fh4E2PdI0S3r.L0", "phpass", "bcrypt$2y$10"},
+
+	// Django's own tests (tests/auth_tests/test_hashers.py, test_scrypt): of 4.0 and, with p=5, of 5.1.
+	{"lètmein", "scrypt$16384$seasalt$8$1$Qj3+9PPyRjSJIebHnG81TMjsqtaIGxNQG/aEB/NYafTJ7tibgfYz71m0ldQESkXFRkdVCBhhY8mx7rQwite/Pw==", "django_scrypt", "django_scrypt$n=16384,r=8,p=1"},
+	{"lètmein", "scrypt$16384$seasalt$8$5$ECMIUp+LMxMSK8xB/IVyba+KYGTI7FTnet025q/1f/vBAVnnP3hdYqJuRi+mJn6ji6ze3Fbb7JEFPKGpuEf5vw==", "django_scrypt", "django_scrypt$n=16384,r=8,p=5"},
+	// RFC 7914, section 12, second and third, as Werkzeug and Django would write them.
+	{"password", "scrypt:1024:8:16$NaCl$fdbabe1c9d3472007856e7190d01e9fe7c6ad7cbc8237830e77376634b3731622eaf30d92e22a3886ff109279d9830dac727afb94a83ee6d8360cbdfa2cc0640", "werkzeug_scrypt", "werkzeug_scrypt$n=1024,r=8,p=16"},
+	{"pleaseletmein", "scrypt:16384:8:1$SodiumChloride$7023bdcb3afd7348461c06cd81fd38ebfda8fbba904f8e3ea9b543f6545da1f2d5432955613f0fcf62d49705242a9af9e61e85dc0d651e40dfcf017b45575887", "werkzeug_scrypt", "werkzeug_scrypt$n=16384,r=8,p=1"},
+	{"password", "scrypt$1024$NaCl$8$16$/bq+HJ00cgB4VucZDQHp/nxq18vII3gw53N2Y0s3MWIurzDZLiKjiG/xCSedmDDaxyevuUqD7m2DYMvfoswGQA==", "django_scrypt", "django_scrypt$n=1024,r=8,p=16"},
+	// Python 3.11's hashlib.scrypt with the arguments of Werkzeug 3.0's _hash_internal.
+	{"密码🔑", "scrypt:32768:8:1$abcdefghijklmnop$613743f15a016e9e3fad98de4200db2cacb0ec26d45cafe423f9c9db3cf7fa20848ccca43fbfc0088f86da5fe4143a2fbad02e9d70ad9df6ea6687b2ffb669d9", "werkzeug_scrypt", "werkzeug_scrypt$n=32768,r=8,p=1"},
+	// Werkzeug 2.2.2: generate_password_hash(…, "pbkdf2:sha256:1000"), also with sha512 and sha1.
+	{"lètmein", "pbkdf2:sha256:1000$mfqHrFulyLxu3iuw$1889c26938324a91338fc16a6f1f202f6523ff8eba47bf83a1b040e4ecb5ae1c", "werkzeug_pbkdf2_sha256", "werkzeug_pbkdf2_sha256$1000"},
+	{"lètmein", "pbkdf2:sha512:1000$0JIjthWajwQSEcla$155300bdd1541b96874abc50af9a568a75b4502934ecf557ce369d876d5dec0b95447234a80ba89952628e7e4fc91b6da1326882340cb8519b4fce858ac498e2", "werkzeug_pbkdf2_sha512", "werkzeug_pbkdf2_sha512$1000"},
+	{"lètmein", "pbkdf2:sha1:1000$7iuOQyfvsPidLI8a$1641da85239885baa67f3c541319e2670c4db8ad", "werkzeug_pbkdf2_sha1", "werkzeug_pbkdf2_sha256$1000"},
+
+	// The Spring Security reference, "DelegatingPasswordEncoder encoded passwords examples".
+	{"password", "{pbkdf2}5d923b44a6d129f3ddf3e3c8d29412723dcbde72445e8ef6bf3b508fbf17fa4ed4d6b99ca763d8dc", "{pbkdf2}", "{pbkdf2}"},
+	{"password", "{scrypt}$e0801$8bWJaSu2IKSn9Z9kM+TPXfOc/9bdYSrN1oD9qfVThWEwdRTnO7re7Ei+fUZRJ68k9lTyuTeUp4of4g24hHnazw==$OAOec05+bXxvuu/1qZ6NUR+xQYvYv7BeL1QxwRpY5Pc=", "{scrypt}", "{scrypt}$n=16384,r=8,p=1"},
+	// Python 3.11's hashlib.pbkdf2_hmac and hashlib.scrypt with the arguments of the encoders' _v5_8 and the salt
+	// 00 01 … 0f, written as they write it.
+	{"密码🔑", "{pbkdf2@SpringSecurity_v5_8}000102030405060708090a0b0c0d0e0f8b5688432726f24d9d2d5c73457603a4e52067b574a28659154281f7aac03216", "{pbkdf2@SpringSecurity_v5_8}", "{pbkdf2@SpringSecurity_v5_8}"},
+	{"密码🔑", "{scrypt@SpringSecurity_v5_8}$100801$AAECAwQFBgcICQoLDA0ODw==$s6yUnrPbyhaUNccT+Nw3EClrh0edsiitkYQINgDPOfU=", "{scrypt@SpringSecurity_v5_8}", "{scrypt@SpringSecurity_v5_8}$n=65536,r=8,p=1"},
+
+	// ASP.NET Core's own tests (Identity, PasswordHasherTest.cs).
+	{"my password", "AQAAAAAAAAD6AAAAEAhftMyfTJylOlZT+eEotFXd1elee8ih5WsjXaR3PA9M", "aspnet_sha1", "aspnet_sha256$250"},
+	{"my password", "AQAAAAEAACcQAAAAEAABAgMEBQYHCAkKCwwNDg+yWU7rLgUwPZb1Itsmra7cbxw2EFpwpVFIEtP+JIuUEw==", "aspnet_sha256", "aspnet_sha256$10000"},
+	{"my password", "AQAAAAEAA9CQAAAAIESkQuj2Du8Y+kbc5lcN/W/3NiAZFEm11P27nrSN5/tId+bR1SwV8CO1Jd72r4C08OLvplNlCDc3oQZ8efcW+jQ=", "aspnet_sha256", "aspnet_sha256$250000"},
+	{"my password", "AQAAAAIAAAAyAAAAEOMwvh3+FZxqkdMBz2ekgGhwQ4B6pZWND6zgESBuWiHw", "aspnet_sha512", "aspnet_sha512$50"},
+	{"my password", "AQAAAAIAAAD6AAAAIJbVi5wbMR+htSfFp8fTw8N8GOS/Sje+S/4YZcgBfU7EQuqv4OkVYmc4VJl9AGZzmRTxSkP7LtVi9IWyUxX8IAAfZ8v+ZfhjCcudtC1YERSqE1OEdXLW9VukPuJWBBjLuw==", "aspnet_sha512", "aspnet_sha512$250"},
+	{"my password", "AQAAAAIAAYagAAAAEAABAgMEBQYHCAkKCwwNDg/Q8A0WMKbtHQJQ2DHCdoEeeFBrgNlldq6vH4qX/CGqGQ==", "aspnet_sha512", "aspnet_sha512$100000"},
 }
