@@ -95,7 +95,8 @@ func formats() []format {
 // longest hash within the bounds of its format is shorter than that.
 const maxStored = 255
 
-// Parse recognises a password column as stored. It fails with ErrUnusable, ErrUnknown, ErrMalformed or ErrBounds.
+// Parse recognises a password column as stored. It fails with ErrUnusable, ErrUnknown, ErrLegacy, ErrMalformed or
+// ErrBounds.
 func Parse(stored string) (Hash, error) {
 	// "!" begins what Django's set_unusable_password stores (contrib/auth/hashers.py); "!" and "*" are how shadow(5)
 	// locks an account.
@@ -109,6 +110,9 @@ func Parse(stored string) (Hash, error) {
 		if f.parse != nil && strings.HasPrefix(stored, f.prefix) {
 			return f.parse(stored)
 		}
+	}
+	if _, err := ParseLegacy(stored); err == nil {
+		return nil, ErrLegacy
 	}
 	return nil, ErrUnknown
 }

@@ -71,7 +71,8 @@ func TestT41_ParseRefusesWhatIsNotWithinBounds(t *testing.T) {
 		{"an account that never had a password", "*", passhash.ErrUnusable},
 
 		{"plain text", "hunter2", passhash.ErrUnknown},
-		{"unsalted MD5", "5f4dcc3b5aa765d61d8327deb882cf99", passhash.ErrUnknown},
+		{"unsalted MD5", "5f4dcc3b5aa765d61d8327deb882cf99", passhash.ErrLegacy},
+		{"Spring's plain text", "{noop}hunter2", passhash.ErrLegacy},
 		{"other case", "PBKDF2_SHA256$1$abcdefghijkl$" + djangoSum, passhash.ErrUnknown},
 		{"a megabyte", argon("m=256,t=2,p=1") + strings.Repeat("A", 1<<20), passhash.ErrUnknown},
 
@@ -418,6 +419,41 @@ func TestT36_APrintedHashShowsNoSaltNorSum(t *testing.T) {
 	}
 }
 
+func TestLegacyHashesAreVerifiedAndNeverMade(t *testing.T) {
+	t.Parallel()
+	for _, v := range legacyVectors {
+		l, err := passhash.ParseLegacy(v.stored)
+		if err != nil {
+			t.Errorf("%s: %v", v.name, err)
+			continue
+		}
+		if l.Name() != v.name || !l.Verify(v.password) || l.Verify(v.password+" ") {
+			t.Errorf("%s: name %s, or a password is not verified as it should", v.name, l.Name())
+		}
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} { // T36
+			if got := fmt.Sprintf(verb, l); got != v.name {
+				t.Errorf("%s prints %s", verb, got)
+			}
+		}
+		h, err := passhash.Parse(v.stored)
+		if h != nil || !errors.Is(err, passhash.ErrLegacy) || !errors.Is(err, passhash.ErrUnknown) {
+			t.Errorf("%s: Parse gives %v, %v, want ErrLegacy", v.name, h, err)
+		}
+		if _, err := passhash.ParseRecipe(v.name); !errors.Is(err, passhash.ErrUnknown) {
+			t.Errorf("%s: there is a recipe: %v", v.name, err)
+		}
+	}
+	for _, stored := range []string{
+		"", "hunter2", "md5$salt", "md5$salt$5f4dcc3b5aa765d61d8327deb882cf9", "md5$salt$5f4dcc3b5aa765d61d8327deb882cf9900",
+		"sha1$salt$5f4dcc3b5aa765d61d8327deb882cf99", "sha256$salt$5f4dcc3b5aa765d61d8327deb882cf99", "$$5f4dcc3b5aa765d61d8327deb882cf99",
+		"{NOOP}hunter2", "5f4dcc3b5aa765d61d8327deb882cf9g", "{noop}" + strings.Repeat("a", 250),
+	} {
+		if l, err := passhash.ParseLegacy(stored); l != nil || !errors.Is(err, passhash.ErrUnknown) || errors.Is(err, passhash.ErrLegacy) {
+			t.Errorf("%q is taken for %v, %v", stored, l, err)
+		}
+	}
+}
+
 func recipe(t *testing.T, setting string) passhash.Recipe {
 	t.Helper()
 	r, err := passhash.ParseRecipe(setting)
@@ -437,15 +473,28 @@ func FuzzParse(f *testing.F) {
 	f.Add("$argon2id$v=19$m=4294967295,t=4294967295,p=255$$")
 	f.Add("pbkdf2_sha256$99999999999999999999$salt$sum")
 	f.Add("argon2id$m=19456,t=2,p=1")
+	for _, v := range legacyVectors {
+		f.Add(v.stored)
+	}
 	f.Fuzz(func(t *testing.T, s string) {
+		l, legacyErr := passhash.ParseLegacy(s)
+		if legacyErr == nil {
+			l.Verify(s)
+		}
 		if r, err := passhash.ParseRecipe(s); err == nil {
 			checkRecipe(t, r)
 		}
 		h, err := passhash.Parse(s)
+		if got := errors.Is(err, passhash.ErrLegacy); got != (legacyErr == nil) {
+			t.Fatalf("Parse says legacy: %v, ParseLegacy: %v", got, legacyErr)
+		}
 		if err != nil {
 			return
 		}
 		checkRecipe(t, h.Recipe())
+		if h.Name() == "" || fmt.Sprintf("%+v", h) != h.Recipe().String() {
+			t.Fatalf("%s prints %+v", h.Name(), h)
+		}
 	})
 }
 

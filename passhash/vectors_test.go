@@ -91,3 +91,17 @@ var vectors = []vector{
 	{"my password", "AQAAAAIAAAD6AAAAIJbVi5wbMR+htSfFp8fTw8N8GOS/Sje+S/4YZcgBfU7EQuqv4OkVYmc4VJl9AGZzmRTxSkP7LtVi9IWyUxX8IAAfZ8v+ZfhjCcudtC1YERSqE1OEdXLW9VukPuJWBBjLuw==", "aspnet_sha512", "aspnet_sha512$250"},
 	{"my password", "AQAAAAIAAYagAAAAEAABAgMEBQYHCAkKCwwNDg/Q8A0WMKbtHQJQ2DHCdoEeeFBrgNlldq6vH4qX/CGqGQ==", "aspnet_sha512", "aspnet_sha512$100000"},
 }
+
+// legacyVectors have no recipe. Those of Django are of its own tests (tests/auth_tests/test_hashers.py: test_md5, test_sha1,
+// test_unsalted_md5, test_unsalted_sha1), made again with Django 3.2; that of Spring is of its reference.
+var legacyVectors = []vector{
+	{"lètmein", "md5$seasalt$3f86d0d3d465b7b458c231bf3555c0e3", "md5", ""},
+	{"lètmein", "sha1$seasalt$cff36ea83f5706ce9aa7454e63e431fc726b2dc8", "sha1", ""},
+	{"lètmein", "88a434c88cca4e900f7874cd98123f43", "unsalted_md5", ""},
+	{"lètmein", "md5$$88a434c88cca4e900f7874cd98123f43", "unsalted_md5", ""},
+	{"lètmein", "sha1$$6d138ca3ae545631b3abd71a4f076ce759c5700b", "unsalted_sha1", ""},
+	// The same without its prefix, as home-made sites store it; and `echo -n password | md5sum` in capitals.
+	{"lètmein", "6d138ca3ae545631b3abd71a4f076ce759c5700b", "unsalted_sha1", ""},
+	{"password", "5F4DCC3B5AA765D61D8327DEB882CF99", "unsalted_md5", ""},
+	{"password", "{noop}password", "{noop}", ""},
+}
