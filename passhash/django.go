@@ -103,8 +103,9 @@ var djangoBcryptSHA256 = &bcryptDialect{
 }
 
 // djangoScrypt is ScryptPasswordHasher, since Django 4.0: scrypt$N$SALT$R$P$SUM, with a salt of text and a sum of 64 bytes
-// in base64. The least is the default since Django 5.1. The hasher leaves OpenSSL its limit of 32 MiB (maxmem 0), which
-// n·r = 2^18 would go over: a floor with that much memory is for those who raised maxmem.
+// in base64. The least is the default since Django 5.1, which fills the column of 128 characters to the last. The hasher
+// leaves OpenSSL its limit of 32 MiB (maxmem 0), which n·r = 2^18 would go over. So a floor above the least is for those
+// who raised maxmem and have a wider column.
 var djangoScrypt = &scryptDialect{
 	name:  "django_scrypt",
 	least: scryptCosts{n: 1 << 14, r: 8, p: 5, sum: 64},
