@@ -108,6 +108,9 @@ func (p *people) SetPassword(_ context.Context, a rekey.Account, password string
 	if p.busy {
 		return rekey.ErrBusy
 	}
+	if len(password) > 72 {
+		return rekey.ErrPassword // as bcrypt
+	}
 	p.hashes++
 	row := p.rows[a.ID]
 	switch {

@@ -19,6 +19,7 @@ const (
 	RuleLength PolicyRule = "length" // nist: 8 to 128 characters
 	RuleCommon PolicyRule = "common" // on the list of the most common passwords
 	RuleNumber PolicyRule = "number" // the mobile number itself
+	RuleHash   PolicyRule = "hash"   // too long for the hash format of the account's row; known only once its code was right
 )
 
 // Bounds of a new password, in characters. Those of nist are the least length that NIST SP 800-63B section 5.1.1.2 asks

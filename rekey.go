@@ -376,6 +376,9 @@ func usersError(err error) error {
 	if errors.Is(err, ErrBusy) {
 		return &Error{Kind: Busy, RetryAfter: busyTime, Cause: err}
 	}
+	if errors.Is(err, ErrPassword) {
+		return &Error{Kind: InvalidPassword, Rule: RuleHash, Cause: err} // the code stays good for another one
+	}
 	return &Error{Kind: UsersDown, RetryAfter: downTime, Cause: err}
 }
 

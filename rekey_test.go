@@ -380,6 +380,21 @@ func TestT15_AFailingUsersDatabaseCostsNothing(t *testing.T) {
 	})
 }
 
+func TestAPasswordThatTheRowCannotHoldCostsNothing(t *testing.T) {
+	policy, err := rekey.NewPolicy("nist", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	inHouse(t, func(o *rekey.Options) { o.Policy = policy }, func(h *house) {
+		flow, code := h.send(from(1), ann)
+		err := h.reset(flow, ann, code, strings.Repeat("long ", 20))
+		if refusal, ok := errors.AsType[*rekey.Error](err); !ok || refusal.Kind != rekey.InvalidPassword || refusal.Rule != rekey.RuleHash {
+			h.Fatal(err)
+		}
+		h.ok(h.reset(flow, ann, code, "one that fits"))
+	})
+}
+
 func TestT16_WithoutTheStoreNothingHappens(t *testing.T) {
 	inHouse(t, nil, func(h *house) {
 		flow, code := h.send(from(1), ann)

@@ -253,3 +253,33 @@ func fill(b testing.TB, e *userdb.Embedded, users int) {
 		b.Fatalf("%d added, %v, %v", done.Added, err, done.Bad[:min(3, len(done.Bad))])
 	}
 }
+
+// TestT41_APasswordThatBcryptWouldCutIsRefused: bcrypt reads 72 bytes and no more, so that a longer password would be
+// stored as another, shorter one.
+func TestT41_APasswordThatBcryptWouldCutIsRefused(t *testing.T) {
+	t.Parallel()
+	o := options(t, userdb.Settings{HashFloor: "bcrypt$2y$04"})
+	e := embedded(t, o)
+	n := userdbtest.Number(t, "13800000001")
+	const stored = "$2y$04$......................Kd4sNz3dzYYDRIGzoBdVBWSlD5vHQsW" // of nothing that anybody knows
+	if _, err := o.Write.Exec("INSERT INTO users (mobile, password) VALUES (?, ?)", n.National(), stored); err != nil {
+		t.Fatal(err)
+	}
+	accounts, err := e.Find(t.Context(), n)
+	if err != nil || len(accounts) != 1 {
+		t.Fatalf("%d accounts, %v", len(accounts), err)
+	}
+	if err := e.SetPassword(t.Context(), accounts[0], strings.Repeat("x", 73)); !errors.Is(err, rekey.ErrPassword) {
+		t.Fatalf("SetPassword: %v", err)
+	}
+	if err := e.SetPassword(t.Context(), accounts[0], strings.Repeat("x", 72)); err != nil {
+		t.Fatal(err)
+	}
+	accounts, err = e.Find(t.Context(), n)
+	if err != nil || !strings.HasPrefix(accounts[0].Hash, "$2y$") {
+		t.Fatalf("the row lost its format: %v", err)
+	}
+	if right, err := accounts[0].Verify(t.Context(), strings.Repeat("x", 72)); err != nil || !right {
+		t.Fatalf("%v, %v", right, err)
+	}
+}

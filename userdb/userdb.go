@@ -250,6 +250,8 @@ func (t *Table) make(ctx context.Context, r passhash.Recipe, password string) (s
 	switch {
 	case errors.Is(err, passhash.ErrBusy):
 		return "", rekey.ErrBusy
+	case errors.Is(err, passhash.ErrPassword):
+		return "", fmt.Errorf("%w: %w", rekey.ErrPassword, err)
 	case err != nil:
 		return "", fmt.Errorf("hashing the new password: %w", err)
 	}

@@ -129,6 +129,8 @@ func (v *view) passwordFault(rule rekey.PolicyRule, password string) string {
 		return v.T("common_password")
 	case rule == rekey.RuleNumber:
 		return v.T("number_password")
+	case rule == rekey.RuleHash:
+		return v.T("long_password")
 	}
 	return v.T("bad_password_" + v.s.Service.Policy().Name())
 }

@@ -88,7 +88,7 @@ func BenchmarkAcceptLanguage(b *testing.B) {
 
 func TestCataloguesHaveEveryText(t *testing.T) {
 	t.Parallel()
-	used := []string{"sent", "reset", "password_form", "password_length", "password_common", "password_number"}
+	used := []string{"sent", "reset", "password_form", "password_length", "password_common", "password_number", "password_hash"}
 	for _, e := range []*refusal{errNotFound, errMethod, errTooLarge, errEncoding, errCrossSite, errNotJSON, errBadForm, errPanic,
 		errSendEmpty, errSendParam, errResetEmpty, errResetParam} {
 		used = append(used, e.key)
