@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -147,6 +148,20 @@ func (s *Service) lookupBudgets(c Client, n Number) []Charge {
 	return l.charges
 }
 
+// takeLookup charges a lookup that a send was. Where the whole service's day is used up the address is charged all the
+// same: it learns something from being refused where a registered number is not.
+func (s *Service) takeLookup(ctx context.Context, c Client, n Number) error {
+	charges := s.lookupBudgets(c, n)
+	err := s.take(ctx, c, n, charges)
+	if refusal, ok := errors.AsType[*Error](err); ok && refusal.Budget == "service_lookups_day" {
+		own := slices.DeleteFunc(charges, func(c Charge) bool { return c.Budget == refusal.Budget })
+		if err := s.take(ctx, c, n, own); err != nil {
+			return err
+		}
+	}
+	return err
+}
+
 // lookupLooks refuse an address that may not look numbers up any more, at no cost, before a send could tell it whether
 // one is registered (T40). The whole service's budget of lookups is not among them: whoever used it up would stop
 // everybody's sends.
@@ -229,7 +244,9 @@ func (s *Service) giveBack(ctx context.Context, c Client, n Number, charges []Ch
 	if len(back) == 0 {
 		return
 	}
-	if _, err := s.o.Limiter.Take(ctx, back...); err != nil {
+	settling, end := toSettle(ctx)
+	defer end()
+	if _, err := s.o.Limiter.Take(settling, back...); err != nil {
 		s.record(ctx, c, n, Event{Kind: EventWarning, Outcome: StoreDown.String(), Err: err})
 	}
 }
@@ -263,7 +280,9 @@ func (s *Service) redeemed(ctx context.Context, c Client, n Number) {
 	if len(charges) == 0 {
 		return
 	}
-	if _, err := s.o.Limiter.Take(ctx, charges...); err != nil {
+	settling, end := toSettle(ctx)
+	defer end()
+	if _, err := s.o.Limiter.Take(settling, charges...); err != nil {
 		s.record(ctx, c, n, Event{Kind: EventWarning, Outcome: StoreDown.String(), Err: err})
 	}
 }

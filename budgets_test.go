@@ -465,6 +465,23 @@ func TestT27_ADeviceIsKnownForItsNumberAndHalfAYear(t *testing.T) {
 	})
 }
 
+func TestT40_OnceTheServicesLookupsAreUsedUpSendsStillCountAsLookups(t *testing.T) {
+	inHouse(t, func(o *rekey.Options) {
+		o.Limits.ServiceLookupsDay, o.Limits.AddressLookups, o.Limits.AddressSends10m, o.Limits.AddressSendsDay = 1, 3, 0, 0
+	}, func(h *house) {
+		_, err := h.Check(h.Context(), from(9), manyPrefix(9))
+		h.ok(err)
+		for i := range 3 {
+			_, err := h.Send(h.Context(), from(1), manyPrefix(i))
+			h.limited(err, "service_lookups_day")
+		}
+		_, err = h.Send(h.Context(), from(1), manyPrefix(5))
+		h.limited(err, "address_lookups")
+		_, err = h.Send(h.Context(), from(1), ann)
+		h.limited(err, "address_lookups")
+	})
+}
+
 func TestT40_AnAddressThatMayNotLookUpLearnsNothingFromSends(t *testing.T) {
 	inHouse(t, nil, func(h *house) {
 		for i := range 30 {

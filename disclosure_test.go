@@ -49,7 +49,7 @@ func TestT39_WithoutDisclosureAFailedDeliveryChangesNoAnswer(t *testing.T) {
 			for i := range 12 {
 				sent, err := h.Send(h.Context(), from(i/4), mobile)
 				synctest.Wait()
-				time.Sleep(20 * time.Millisecond) // the delivery has failed by now
+				time.Sleep(200 * time.Millisecond) // the delivery has failed by now
 				answers = append(answers, fmt.Sprint(err, sent.RetryAfter, sent.ExpiresIn),
 					fmt.Sprint(h.reset(sent.Flow, mobile, fmt.Sprintf("%06d", i), newPassword)),
 					fmt.Sprint(h.reset("", mobile, fmt.Sprintf("%06d", 99+i), newPassword)))
@@ -102,7 +102,7 @@ func TestT39_DecoysUseUpNothingThatIsForMessagesReallySent(t *testing.T) {
 			_, err := h.Send(h.Context(), from(i), fmt.Sprintf("1380000%04d", 100+i))
 			h.ok(err)
 			synctest.Wait()
-			time.Sleep(20 * time.Millisecond)
+			time.Sleep(200 * time.Millisecond)
 		}
 		h.send(from(100), ann)
 	})

@@ -31,6 +31,7 @@ type people struct {
 
 	// What may go wrong, and when.
 	down       bool
+	hangs      bool           // finds wait until their context ends
 	stale      *rekey.Account // what the next find reads, as from before a change
 	before     func()         // before a set is decided
 	lostAnswer bool           // the next set is committed and its answer lost
@@ -72,7 +73,11 @@ func (p *people) accepts(id, password string) bool {
 	return stored == password
 }
 
-func (p *people) Find(_ context.Context, n rekey.Number) ([]rekey.Account, error) {
+func (p *people) Find(ctx context.Context, n rekey.Number) ([]rekey.Account, error) {
+	if p.hangs {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.down {
@@ -145,11 +150,11 @@ func (p *phone) Send(ctx context.Context, m rekey.Message) (rekey.Receipt, error
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.at = time.Now()
-	if ctx.Err() != nil {
-		return rekey.Receipt{}, errors.Join(rekey.ErrUnknown, ctx.Err())
-	}
 	if p.fail != nil && !errors.Is(p.fail, rekey.ErrUnknown) {
 		return rekey.Receipt{}, p.fail
+	}
+	if ctx.Err() != nil {
+		return rekey.Receipt{}, errors.Join(rekey.ErrUnknown, ctx.Err())
 	}
 	p.messages = append(p.messages, m)
 	return rekey.Receipt{Provider: "phone", Price: p.price}, p.fail
@@ -322,7 +327,7 @@ func (h *house) send(c rekey.Client, mobile string) (flow, code string) {
 		h.Fatalf("Send: %v", err)
 	}
 	if !h.opts.Disclosure {
-		time.Sleep(20 * time.Millisecond) // the message leaves after the answer
+		time.Sleep(200 * time.Millisecond) // the message leaves after the answer
 	}
 	return sent.Flow, h.phone.code(h.T)
 }

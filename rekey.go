@@ -2,6 +2,7 @@ package rekey
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
@@ -11,16 +12,22 @@ import (
 // This file is the recovery, from top to bottom: Check, Send, Reset. Nothing else decides what happens to a code.
 
 const (
-	// operationTime bounds a whole Check, Send or Reset, deliverTime a delivery over all providers.
-	operationTime = 20 * time.Second
-	deliverTime   = 12 * time.Second
+	// operationTime bounds a Check, Send or Reset and all that it asks for: findTime a look into the users table,
+	// deliverTime a delivery over all providers. settleTime is what giving back and finishing have each on top: whatever
+	// used the operation's time up must not keep them from it.
+	operationTime = 12 * time.Second
+	findTime      = 5 * time.Second
+	deliverTime   = 10 * time.Second
+	settleTime    = 4 * time.Second
 	// answerGrid is what answers wait for where nobody may know who has an account: they leave at whole multiples of it
 	// after the request came. That a row was found costs microseconds more than that none was; both take one step of the
 	// grid (T39).
 	answerGrid = 5 * time.Millisecond
-	// answerTime is left to an answer before the work begins that only a known number causes, or its load on the machine
-	// would show in the answer's time (T39).
+	// answerTime is left to an answer before the work begins that differs for a known number, or its load on the machine
+	// would show in the answer's time; and that work begins at any time within spreadTime, so that nobody can place a
+	// request where it would have to wait for it (T39).
 	answerTime = 10 * time.Millisecond
+	spreadTime = 128 * time.Millisecond
 	// rereads is how often a row may change under a request before it gives up: each time somebody else's password
 	// change won, which nobody can do for long.
 	rereads = 4
@@ -41,9 +48,9 @@ func (s *Service) Check(ctx context.Context, c Client, mobile string) (count int
 	if err := s.take(ctx, c, n, s.lookupBudgets(c, n)); err != nil {
 		return 0, err
 	}
-	accounts, err := s.o.Directory.Find(ctx, n)
+	accounts, err := s.find(ctx, n)
 	if err != nil {
-		return 0, &Error{Kind: UsersDown, RetryAfter: downTime, Cause: err}
+		return 0, err
 	}
 	if !s.o.Disclosure {
 		return 1, nil
@@ -79,7 +86,7 @@ func (s *Service) Send(ctx context.Context, c Client, mobile string) (sent Sent,
 		s.giveBack(ctx, c, n, shared)
 		if kind := KindOf(err); kind == NotRegistered || kind == SeveralAccounts {
 			// Whoever is told so has asked whether anybody has the number (T40).
-			if limited := s.take(ctx, c, n, s.lookupBudgets(c, n)); limited != nil {
+			if limited := s.takeLookup(ctx, c, n); limited != nil {
 				return Sent{}, limited
 			}
 		}
@@ -94,13 +101,13 @@ func (s *Service) Send(ctx context.Context, c Client, mobile string) (sent Sent,
 	switch {
 	case !real:
 		s.inBackground(ctx, c, n, func(ctx context.Context) {
-			time.Sleep(answerTime)
+			afterTheAnswer()
 			s.giveBack(ctx, c, n, unsent(shared))
 		})
 		return sent, nil
 	case !s.o.Disclosure:
 		s.inBackground(ctx, c, n, func(ctx context.Context) {
-			time.Sleep(answerTime)
+			afterTheAnswer()
 			// A refusal by every provider is recorded, and changes no answer.
 			_ = s.deliver(ctx, c, n, issued, shared)
 		})
@@ -131,9 +138,9 @@ func (s *Service) issue(ctx context.Context, c Client, n Number, flow string) (i
 		return Issued{}, false, &Error{Kind: Internal, Cause: errors.New("the newest key draws no code")}
 	}
 	for range rereads {
-		accounts, err := s.o.Directory.Find(ctx, n)
+		accounts, err := s.find(ctx, n)
 		if err != nil {
-			return Issued{}, false, &Error{Kind: UsersDown, RetryAfter: downTime, Cause: err}
+			return Issued{}, false, err
 		}
 		if len(accounts) > 1 {
 			s.record(ctx, c, n, Event{Kind: EventAlarm, Outcome: SeveralAccounts.String()})
@@ -223,7 +230,9 @@ func (s *Service) deliver(ctx context.Context, c Client, n Number, issued Issued
 		return &Error{Kind: NotDelivered, Cause: err}
 	}
 	withdraw := Event{Kind: EventWithdraw, Outcome: "ok"}
-	if withdraw.Err = s.o.Codes.Withdraw(ctx, issued.Ticket); withdraw.Err != nil {
+	settling, end := toSettle(ctx)
+	defer end()
+	if withdraw.Err = s.o.Codes.Withdraw(settling, issued.Ticket); withdraw.Err != nil {
 		// The code that nobody got stays until it expires, and so does the interval.
 		withdraw.Outcome = StoreDown.String()
 	}
@@ -262,9 +271,9 @@ func (s *Service) Reset(ctx context.Context, c Client, r ResetRequest) (done Don
 	matchedBefore := verdict.Remembered
 	for range rereads {
 		// 3. The account, again: exactly the one that the code was made for, with the password that it replaces.
-		accounts, err := s.o.Directory.Find(ctx, n)
+		accounts, err := s.find(ctx, n)
 		if err != nil {
-			return Done{}, &Error{Kind: UsersDown, RetryAfter: downTime, Cause: err}
+			return Done{}, err
 		}
 		if len(accounts) > 1 {
 			s.record(ctx, c, n, Event{Kind: EventAlarm, Outcome: SeveralAccounts.String()})
@@ -348,7 +357,9 @@ func (s *Service) finish(ctx context.Context, c Client, n Number, v Verdict, req
 	if v.Used {
 		return Done{Device: s.deviceToken(n)}
 	}
-	err := s.o.Codes.Finish(ctx, Redemption{
+	settling, end := toSettle(ctx)
+	defer end()
+	err := s.o.Codes.Finish(settling, Redemption{
 		Number: s.o.Keys.NumberName(n), Flow: v.Flow, Nonce: v.Nonce, Request: request,
 		Account: v.Account, Fingerprints: replaced,
 	})
@@ -362,6 +373,29 @@ func (s *Service) finish(ctx context.Context, c Client, n Number, v Verdict, req
 // answer must not keep it from being given back, nor a guess from being counted (T01, T29).
 func toTheEnd(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), operationTime)
+}
+
+// toSettle is time for what must follow an operation, whatever became of the operation's own.
+func toSettle(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), settleTime)
+}
+
+// find looks a number up in the users table, within bounds: one that hangs is down.
+func (s *Service) find(ctx context.Context, n Number) ([]Account, error) {
+	ctx, end := context.WithTimeout(ctx, findTime)
+	defer end()
+	accounts, err := s.o.Directory.Find(ctx, n)
+	if err != nil {
+		return nil, &Error{Kind: UsersDown, RetryAfter: downTime, Cause: err}
+	}
+	return accounts, nil
+}
+
+// afterTheAnswer waits until the answer is on its way, and a random while longer.
+func afterTheAnswer() {
+	var b [1]byte
+	rand.Read(b[:])
+	time.Sleep(answerTime + spreadTime*time.Duration(b[0])/256)
 }
 
 // level holds an answer back until the next step of the grid, where nobody may know who has an account.

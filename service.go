@@ -137,7 +137,6 @@ func (s *Service) Drain(ctx context.Context) error {
 // inBackground runs f after the answer. The request may be over by then: f gets a context that keeps its values, not
 // its end.
 func (s *Service) inBackground(ctx context.Context, c Client, n Number, f func(context.Context)) {
-	ctx = context.WithoutCancel(ctx)
 	s.background.Go(func() {
 		ctx, done := toTheEnd(ctx)
 		defer done()

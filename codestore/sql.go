@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,7 +23,7 @@ type Dialect struct {
 	// Now reads the database's clock in microseconds since the Unix epoch.
 	Now string
 	// Load reads name and state of the documents whose names stand in a JSON array, so that nobody else can change or
-	// make them before this transaction ends.
+	// make them before this transaction ends. The names are sorted: rows are to be locked in that order.
 	Load string
 	// Save stores the documents in a JSON array of objects: name, state, and expires in microseconds since the Unix epoch.
 	Save string
@@ -267,6 +269,7 @@ func (t *table[D, P]) read(ctx context.Context, tx *sql.Tx, batch []*job[D]) (ma
 			}
 		}
 	}
+	slices.Sort(names) // where reading locks rows, everybody locks them in one order, or two could wait for each other
 	list, err := json.Marshal(names)
 	if err != nil {
 		return nil, err
@@ -298,7 +301,7 @@ func (t *table[D, P]) write(ctx context.Context, tx *sql.Tx, docs map[rekey.Name
 	}
 	var saved []row
 	var dropped []rekey.Name
-	for name := range changed {
+	for _, name := range slices.Sorted(maps.Keys(changed)) {
 		if d := docs[name].doc; d != nil && P(d).expiry() > now {
 			saved = append(saved, row{name, d, P(d).expiry()})
 		} else {

@@ -190,7 +190,7 @@ func (s *server) fail(w *recorder, r *request, err error) {
 	} else if out.status >= http.StatusInternalServerError && !s.recorded(err) {
 		level := slog.LevelError
 		if r.Context().Err() != nil {
-			level = slog.LevelInfo // the client has gone, and took its own request down
+			level = slog.LevelInfo // the client has gone: nobody waits for the answer that failed
 		}
 		s.Log.LogAttrs(r.Context(), level, "failed", slog.String("request", r.id), slog.String("route", r.route),
 			slog.String("outcome", out.key), slog.Any("error", err))

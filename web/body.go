@@ -16,7 +16,7 @@ const maxBody = 4 << 10
 type body struct {
 	io.ReadCloser
 	request *http.Request
-	writer  http.ResponseWriter // net/http's own: its MaxBytesReader closes the connection of whoever sends too much
+	writer  http.ResponseWriter // where it is net/http's own, MaxBytesReader closes the connection of whoever sends too much
 	err     error               // what the last read ended with
 }
 

@@ -21,9 +21,8 @@ func Server(h http.Handler, log *slog.Logger) *http.Server {
 		// Headers and the four kilobytes of a body, at a kilobyte a second and with the same start as the headers.
 		ReadTimeout: 8 * time.Second,
 		// From the end of the headers to the last byte of the answer; an answer that is cut off after a message went out
-		// or a password changed misleads whoever waits for it. The body takes 8 s at most and the recovery 20 s in all,
-		// within which come up to four steps in a locked store of 6 s each, 2 s of waiting for the hashing pool and 12 s
-		// of delivery. The rest is for the answer, which is a few kilobytes.
+		// or a password changed misleads whoever waits for it. The body takes 8 s at most, the recovery 12 s, and
+		// twice 4 s what it must give back or finish after that. The rest is for the answer, a few kilobytes.
 		WriteTimeout: 45 * time.Second,
 		// Longer than a person needs from one screen to the next, and than a proxy keeps its connections by default.
 		IdleTimeout: 75 * time.Second,

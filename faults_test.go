@@ -1,0 +1,191 @@
+package rekey_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"rekey"
+)
+
+func TestTwoOfTheSameBodyAtOnceBothSucceed(t *testing.T) {
+	inHouse(t, nil, func(h *house) {
+		flow, code := h.send(from(1), ann)
+		h.people.before = func() { // the second overtakes the first between its match and its set
+			h.people.before = nil
+			h.ok(h.reset(flow, ann, code, newPassword))
+		}
+		h.ok(h.reset(flow, ann, code, newPassword))
+		if h.people.sets != 1 {
+			h.Fatalf("%d changes", h.people.sets)
+		}
+	})
+}
+
+func TestT43_WhoHangsUpChangesNothingOfWhatFollows(t *testing.T) {
+	inHouse(t, nil, func(h *house) {
+		ctx, hangUp := context.WithCancel(h.Context())
+		h.phone.before, h.phone.fail = hangUp, rekey.ErrRejected
+		_, err := h.Send(ctx, from(1), ann)
+		h.want(err, rekey.NotDelivered)
+		h.phone.before, h.phone.fail = nil, nil
+		if h.diary.has(rekey.EventWithdraw, "store_down", "") {
+			h.Error("the code that nobody got was not taken back")
+		}
+		flow, code := h.send(from(1), ann)
+
+		ctx, hangUp = context.WithCancel(h.Context())
+		h.people.before = hangUp
+		c := from(1)
+		c.Flow = flow
+		_, err = h.Reset(ctx, c, rekey.ResetRequest{Mobile: ann, Code: code, Password: newPassword})
+		h.ok(err)
+		if h.diary.has(rekey.EventFinish, "store_down", "") {
+			h.Error("FINISH ended with the request")
+		}
+	})
+}
+
+func TestT29_HungUpSendsToUnregisteredNumbersCostNobodyElse(t *testing.T) {
+	inHouse(t, func(o *rekey.Options) { o.Limits.ServiceSendsDay, o.Limits.ServiceLookupsDay = 5, 0 }, func(h *house) {
+		for i := range 200 {
+			ctx, hangUp := context.WithCancel(h.Context())
+			hangUp()
+			if _, err := h.Send(ctx, from(i), nobody); rekey.KindOf(err) != rekey.NotRegistered {
+				h.Fatal(err)
+			}
+		}
+		h.send(from(300), ann)
+	})
+}
+
+func TestT15_AFailingUsersDatabaseCostsNothing(t *testing.T) {
+	inHouse(t, nil, func(h *house) {
+		flow, code := h.send(from(1), ann)
+		h.people.down = true
+		for range 20 {
+			h.want(h.reset(flow, ann, code, newPassword), rekey.UsersDown)
+		}
+		_, err := h.Check(h.Context(), from(1), ann)
+		h.want(err, rekey.UsersDown)
+		time.Sleep(4 * minute)
+		h.people.down, h.people.busy = false, true
+		h.want(h.reset(flow, ann, code, newPassword), rekey.Busy)
+		h.people.busy = false
+		h.ok(h.reset(flow, ann, code, newPassword))
+	})
+}
+
+func TestT15_AHangingUsersDatabaseBurnsNobodysBudgets(t *testing.T) {
+	inHouse(t, func(o *rekey.Options) { o.Limits.ServiceSendsDay = 5 }, func(h *house) {
+		h.people.hangs = true
+		for i := range 20 {
+			began := time.Now()
+			_, err := h.Send(h.Context(), from(i), ann)
+			h.want(err, rekey.UsersDown)
+			if took := time.Since(began); took > 6*time.Second {
+				h.Fatalf("told after %v", took)
+			}
+		}
+		h.people.hangs = false
+		h.send(from(1), ann)
+	})
+}
+
+func TestWhatFollowsAnOperationHasTimeOfItsOwn(t *testing.T) {
+	inHouse(t, nil, func(h *house) {
+		h.phone.before = func() { time.Sleep(30 * time.Second) } // a provider that heeds no deadline, and then refuses
+		h.phone.fail = rekey.ErrRejected
+		_, err := h.Send(h.Context(), from(1), ann)
+		h.want(err, rekey.NotDelivered)
+		h.phone.before, h.phone.fail = nil, nil
+		flow, code := h.send(from(1), ann) // the interval was given back
+
+		h.people.before = func() { time.Sleep(30 * time.Second) }
+		h.ok(h.reset(flow, ann, code, newPassword))
+		if h.diary.has(rekey.EventFinish, "store_down", "") || h.diary.has(rekey.EventWithdraw, "store_down", "") {
+			h.Error("what followed had no time left")
+		}
+	})
+}
+
+func TestAPasswordThatTheRowCannotHoldCostsNothing(t *testing.T) {
+	policy, err := rekey.NewPolicy("nist", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	inHouse(t, func(o *rekey.Options) { o.Policy = policy }, func(h *house) {
+		flow, code := h.send(from(1), ann)
+		err := h.reset(flow, ann, code, strings.Repeat("long ", 20))
+		if refusal, ok := errors.AsType[*rekey.Error](err); !ok || refusal.Kind != rekey.InvalidPassword || refusal.Rule != rekey.RuleHash {
+			h.Fatal(err)
+		}
+		h.ok(h.reset(flow, ann, code, "one that fits"))
+	})
+}
+
+func TestT16_WithoutTheStoreNothingHappens(t *testing.T) {
+	inHouse(t, nil, func(h *house) {
+		flow, code := h.send(from(1), ann)
+		h.store.down = true
+		h.never(func() {
+			_, err := h.Check(h.Context(), from(1), ann)
+			h.want(err, rekey.StoreDown)
+			_, err = h.Send(h.Context(), from(1), bob)
+			h.want(err, rekey.StoreDown)
+			h.want(h.reset(flow, ann, code, newPassword), rekey.StoreDown)
+		})
+		if h.people.hashes != 0 {
+			h.Error("a password was hashed")
+		}
+		h.store.down = false
+		h.ok(h.reset(flow, ann, code, newPassword))
+	})
+}
+
+func TestT18_ALostAnswerToCommit(t *testing.T) {
+	inHouse(t, nil, func(h *house) {
+		flow, code := h.send(from(1), ann)
+		h.people.lostAnswer = true
+		h.want(h.reset(flow, ann, code, newPassword), rekey.UsersDown)
+		h.want(h.reset(flow, ann, code, "another9"), rekey.Expired)
+		h.ok(h.reset(flow, ann, code, newPassword))
+		h.ok(h.reset(flow, ann, code, newPassword))
+		if h.people.sets != 1 || !h.people.accepts("1", newPassword) {
+			h.Fatalf("%d changes", h.people.sets)
+		}
+	})
+}
+
+func TestT31_OnlyACertainFailureTakesTheCodeBack(t *testing.T) {
+	for name, c := range map[string]struct {
+		fail      error
+		withdrawn bool
+	}{
+		"rejected":               {fmt.Errorf("first: %w", rekey.ErrRejected), true},
+		"unavailable":            {rekey.ErrUnavailable, true},
+		"unknown":                {rekey.ErrUnknown, false},
+		"rejected, then unknown": {errors.Join(rekey.ErrRejected, rekey.ErrUnknown), false},
+		"any other error":        {errors.New("what is this"), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inHouse(t, nil, func(h *house) {
+				h.phone.fail = c.fail
+				_, err := h.Send(h.Context(), from(1), ann)
+				h.phone.fail = nil
+				if !c.withdrawn {
+					h.ok(err)
+					_, err = h.Send(h.Context(), from(1), ann)
+					h.want(err, rekey.TooSoon)
+					return
+				}
+				h.want(err, rekey.NotDelivered)
+				flow, code := h.send(from(1), ann) // at once
+				h.ok(h.reset(flow, ann, code, newPassword))
+			})
+		})
+	}
+}
