@@ -75,15 +75,22 @@ func (s *Service) knownDevice(device string, n Number) bool {
 	return err == nil && Name(name) == s.o.Keys.NumberName(n) && time.Since(time.Unix(at, 0)) < deviceAge
 }
 
-// budgetList gathers charges; a limit of 0 is a budget switched off.
+// budgetList gathers the charges to one bucket after the other; a limit of 0 is a budget switched off.
 type budgetList struct {
 	keys    *Keyring
+	bucket  Name
 	charges []Charge
 }
 
-func (l *budgetList) add(c Charge, fields ...string) {
+// of turns to a bucket: what is charged, such as "sends of an address", and to whom. What is charged together shares a
+// bucket, since each costs the store a document.
+func (l *budgetList) of(what string, whom ...string) {
+	l.bucket = l.keys.Name("budget", append([]string{what}, whom...)...)
+}
+
+func (l *budgetList) add(c Charge) {
 	if c.Limit > 0 {
-		c.Name = l.keys.Name("budget", append([]string{c.Budget}, fields...)...)
+		c.Name = l.bucket
 		l.charges = append(l.charges, c)
 	}
 }
@@ -103,17 +110,22 @@ func (s *Service) sendBudgets(c Client, n Number) (address, shared []Charge) {
 	l := s.o.Limits
 	own := &budgetList{keys: s.o.Keys}
 	for _, network := range networks(c.Address) {
-		own.add(Charge{Budget: "address_sends_10m", Kind: Rate, Limit: network.times * s.soft(l.AddressSends10m), Window: 10 * time.Minute, Cost: 1}, network.name)
-		own.add(Charge{Budget: "address_sends_day", Kind: Rate, Limit: network.times * s.soft(l.AddressSendsDay), Window: day, Cost: 1}, network.name)
+		own.of("sends of an address", network.name)
+		own.add(Charge{Budget: "address_sends_10m", Kind: Rate, Limit: network.times * s.soft(l.AddressSends10m), Window: 10 * time.Minute, Cost: 1})
+		own.add(Charge{Budget: "address_sends_day", Kind: Rate, Limit: network.times * s.soft(l.AddressSendsDay), Window: day, Cost: 1})
 	}
 	all := &budgetList{keys: s.o.Keys}
 	if c.Address.IsValid() {
-		all.add(Charge{Budget: "address_number_day", Kind: Rate, Limit: int64(l.AddressNumberDay), Window: day, Cost: 1}, networks(c.Address)[0].name, n.E164())
+		all.of("sends of an address to a number", networks(c.Address)[0].name, n.E164())
+		all.add(Charge{Budget: "address_number_day", Kind: Rate, Limit: int64(l.AddressNumberDay), Window: day, Cost: 1})
 	}
-	all.add(Charge{Budget: "prefix_sends_hour", Kind: Rate, Limit: s.soft(l.PrefixSendsHour), Window: time.Hour, Cost: 1}, n.Prefix())
-	all.add(Charge{Budget: "prefix_sends_day", Kind: Rate, Limit: s.soft(l.PrefixSendsDay), Window: day, Cost: 1}, n.Prefix())
+	all.of("sends to a prefix", n.Prefix())
+	all.add(Charge{Budget: "prefix_sends_hour", Kind: Rate, Limit: s.soft(l.PrefixSendsHour), Window: time.Hour, Cost: 1})
+	all.add(Charge{Budget: "prefix_sends_day", Kind: Rate, Limit: s.soft(l.PrefixSendsDay), Window: day, Cost: 1})
 	all.charges = append(all.charges, s.conversions(n, Conversion)...)
+	all.of("sends of the service")
 	all.add(Charge{Budget: "service_sends_day", Kind: Daily, Limit: int64(l.ServiceSendsDay), Cost: 1})
+	all.of("spend of the service")
 	all.add(Charge{Budget: "service_spend_day", Kind: Daily, Limit: l.ServiceSpendDay, Cost: s.o.MaxPrice})
 	return own.charges, all.charges
 }
@@ -126,8 +138,10 @@ func (s *Service) conversions(n Number, kind ChargeKind) []Charge {
 		return nil
 	}
 	l := &budgetList{keys: s.o.Keys}
-	l.add(Charge{Budget: "conversion_floor", Kind: kind, Limit: prefixConversions, Window: conversionWindow, Floor: floor, Cost: 1}, "prefix", n.Prefix())
-	l.add(Charge{Budget: "conversion_floor", Kind: kind, Limit: countryConversions, Window: conversionWindow, Floor: floor, Cost: 1}, "country", n.CallingCode())
+	l.of("sends to a prefix", n.Prefix())
+	l.add(Charge{Budget: "conversion_floor", Kind: kind, Limit: prefixConversions, Window: conversionWindow, Floor: floor, Cost: 1})
+	l.of("sends to a country", n.CallingCode())
+	l.add(Charge{Budget: "conversion_floor", Kind: kind, Limit: countryConversions, Window: conversionWindow, Floor: floor, Cost: 1})
 	return l.charges
 }
 
@@ -139,11 +153,13 @@ func (s *Service) lookupBudgets(c Client, n Number) []Charge {
 	if c.Address.IsValid() {
 		address := networks(c.Address)[0].name
 		once = s.o.Keys.Name("asked", address, n.E164())
+		l.of("lookups of an address", address)
 		if s.o.Proof == ProofAuto {
-			l.add(Charge{Budget: "address_lookups", Kind: Rate, Limit: int64(s.o.Limits.AddressLookups), Window: 10 * time.Minute, Cost: 1, Once: once, OnceFor: askedFor}, address)
+			l.add(Charge{Budget: "address_lookups", Kind: Rate, Limit: int64(s.o.Limits.AddressLookups), Window: 10 * time.Minute, Cost: 1, Once: once, OnceFor: askedFor})
 		}
-		l.add(Charge{Budget: "address_lookups_day", Kind: Rate, Limit: int64(s.o.Limits.AddressLookupsDay), Window: day, Cost: 1, Once: once, OnceFor: askedFor}, address)
+		l.add(Charge{Budget: "address_lookups_day", Kind: Rate, Limit: int64(s.o.Limits.AddressLookupsDay), Window: day, Cost: 1, Once: once, OnceFor: askedFor})
 	}
+	l.of("lookups of the service")
 	l.add(Charge{Budget: "service_lookups_day", Kind: Daily, Limit: int64(s.o.Limits.ServiceLookupsDay), Cost: 1, Once: once, OnceFor: askedFor})
 	return l.charges
 }
@@ -294,6 +310,7 @@ func (s *Service) countWrong(ctx context.Context, c Client, n Number, v Verdict)
 		s.record(ctx, c, n, Event{Kind: EventAlarm, Outcome: TooManyWrong.String(), Budget: "number_wrong_row"})
 	}
 	l := &budgetList{keys: s.o.Keys}
+	l.of("wrong guesses of the service")
 	l.add(Charge{Budget: "service_wrong_day", Kind: Daily, Limit: int64(s.o.Limits.ServiceWrongDay), Cost: 1})
 	err := s.take(ctx, c, n, l.charges)
 	if refusal, ok := errors.AsType[*Error](err); ok && refusal.Kind == Limited {

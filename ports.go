@@ -204,7 +204,7 @@ const (
 // Charge is one charge against one budget.
 type Charge struct {
 	Budget string // the setting's name, such as "address_sends_10m": for events and people, not part of the identity
-	Name   Name   // which bucket
+	Name   Name   // which bucket; charges of several windows and kinds, but for two Daily ones, may share one, at the cost of one
 	Kind   ChargeKind
 	Limit  int64
 	Window time.Duration // Rate and Conversion

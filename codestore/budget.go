@@ -8,14 +8,20 @@ import (
 	"rekey"
 )
 
-// budget is what the store knows of one bucket. Which fields count depends on the kind of the charges made to it.
+// budget is what the store knows of one bucket. Which fields count depends on the kinds of the charges made to it.
 type budget struct {
-	TAT   instant `json:"tat,omitempty"`   // Rate: the theoretical arrival time of the GCRA
+	Rates []rate  `json:"rates,omitempty"` // Rate, one a window
 	Day   int64   `json:"day,omitempty"`   // Daily: which day Count is of, in days since the Unix epoch
 	Count int64   `json:"count,omitempty"` // Daily
 	Slots []slot  `json:"slots,omitempty"` // Conversion, oldest first
 	Mark  instant `json:"mark,omitempty"`  // Once: until when the mark stands
 	Until instant `json:"until"`           // after this nothing above counts any more
+}
+
+// rate is the state of a GCRA.
+type rate struct {
+	Window int64   `json:"window"` // which of the bucket's rates it is, in microseconds
+	TAT    instant `json:"tat"`    // theoretical arrival time
 }
 
 // slot is a twelfth of a Conversion's window.
@@ -58,7 +64,7 @@ func take(now instant, charges []rekey.Charge, place []places, docs []*budget) (
 	for i, d := range docs {
 		if d != nil {
 			after[i] = *d
-			after[i].Slots = slices.Clone(d.Slots)
+			after[i].Rates, after[i].Slots = slices.Clone(d.Rates), slices.Clone(d.Slots)
 		}
 	}
 	decision := rekey.Decision{Refused: -1, Used: make([]int64, len(charges))}
@@ -102,7 +108,7 @@ func take(now instant, charges []rekey.Charge, place []places, docs []*budget) (
 func (b *budget) charge(now instant, c rekey.Charge) (used int64, wait time.Duration) {
 	switch c.Kind {
 	case rekey.Rate:
-		return b.rate(now, c)
+		return b.charged(now, c)
 	case rekey.Daily:
 		return b.daily(now, c)
 	default:
@@ -110,19 +116,30 @@ func (b *budget) charge(now instant, c rekey.Charge) (used int64, wait time.Dura
 	}
 }
 
-// rate is the generic cell rate algorithm (ITU-T I.371, annex A, virtual scheduling): each unit moves the theoretical
+// charged is the generic cell rate algorithm (ITU-T I.371, annex A, virtual scheduling): each unit moves the theoretical
 // arrival time on by Window/Limit, and may not move it further than Window ahead of now.
-func (b *budget) rate(now instant, c rekey.Charge) (used int64, wait time.Duration) {
+func (b *budget) charged(now instant, c rekey.Charge) (used int64, wait time.Duration) {
 	emission := max(c.Window/time.Duration(max(c.Limit, 1)), time.Microsecond)
-	tat := max(b.TAT, now)
+	state := b.rateOf(c.Window)
+	tat := max(state.TAT, now)
 	next := tat.add(time.Duration(c.Cost) * emission)
 	// To look (a cost of 0) is to ask whether one more would pass.
 	if ahead := tat.add(time.Duration(max(c.Cost, 1)) * emission).sub(now); c.Cost >= 0 && ahead > c.Window {
 		return int64(math.Ceil(float64(tat.sub(now)) / float64(emission))), ahead - c.Window
 	}
-	b.TAT = max(next, now)
-	b.Until = max(b.Until, b.TAT)
-	return int64(math.Ceil(float64(b.TAT.sub(now)) / float64(emission))), 0
+	state.TAT = max(next, now)
+	b.Until = max(b.Until, state.TAT)
+	return int64(math.Ceil(float64(state.TAT.sub(now)) / float64(emission))), 0
+}
+
+// rateOf is the state of the bucket's rate over a window.
+func (b *budget) rateOf(window time.Duration) *rate {
+	at := slices.IndexFunc(b.Rates, func(r rate) bool { return r.Window == window.Microseconds() })
+	if at < 0 {
+		b.Rates = append(b.Rates, rate{Window: window.Microseconds()})
+		at = len(b.Rates) - 1
+	}
+	return &b.Rates[at]
 }
 
 // daily counts within a calendar day, in UTC.

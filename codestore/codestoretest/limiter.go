@@ -63,6 +63,31 @@ var limiterTests = []test{
 	{"what is given back of a day can be taken again, and no more", func(f *fixture) {
 		givenBack(f, daily("d", 2, 1))
 	}},
+	{"rates of two windows and a conversion share a bucket and not their counts", func(f *fixture) {
+		hour, day := rate("b", 3, time.Hour), rate("b", 5, 24*time.Hour)
+		sent := rekey.Charge{Name: "b", Kind: rekey.Conversion, Limit: 100, Window: time.Hour, Floor: 0.3, Cost: 1}
+		for range 3 {
+			if d := f.take(hour, day, sent); d.Refused != -1 {
+				f.Fatalf("%+v", d)
+			}
+		}
+		if d := f.take(hour, day, sent); d.Refused != 0 {
+			f.Fatalf("%+v", d)
+		}
+		for range 2 {
+			if d := f.take(day); d.Refused != -1 {
+				f.Fatalf("%+v", d)
+			}
+		}
+		if d := f.take(day); d.Refused != 0 || d.Used[0] != 5 {
+			f.Fatalf("%+v", d)
+		}
+		look := sent
+		look.Cost = 0
+		if d := f.take(look); d.Used[0] != 3 {
+			f.Fatalf("%+v", d)
+		}
+	}},
 	{"a look sets no mark", func(f *fixture) {
 		look := rate("b", 1, time.Hour)
 		look.Cost, look.Once, look.OnceFor = 0, "mark", time.Hour
