@@ -2,6 +2,7 @@ package browser_test
 
 import (
 	"net/http"
+	"rekey/test/embedded"
 	"strings"
 	"testing"
 
@@ -33,9 +34,7 @@ func (b *tab) send() {
 func (b *tab) done() {
 	b.Helper()
 	b.await(`!document.querySelector('form')`)
-	if password, writes := b.site.people.password(); password != newPassword || writes != 1 {
-		b.Errorf("the password is %q after %d changes", password, writes)
-	}
+	b.site.changedOnce(b.T)
 }
 
 // noticed waits for a notice of no field, where … stands for anything, and wants it in focus.
@@ -62,10 +61,12 @@ func TestForms(t *testing.T) {
 
 	t.Run("a code is read however it is pasted", func(t *testing.T) {
 		bothWays(t, func(t *testing.T, l look) {
-			for name, spell := range map[string]func(message) string{
-				"in two groups": func(m message) string { return m.Code[:3] + " " + m.Code[3:] },
-				"full-width":    func(m message) string { return strings.Map(func(r rune) rune { return r - '0' + '０' }, m.Code) },
-				"the message":   func(m message) string { return m.Text },
+			for name, spell := range map[string]func(embedded.Message) string{
+				"in two groups": func(m embedded.Message) string { return m.Code[:3] + " " + m.Code[3:] },
+				"full-width": func(m embedded.Message) string {
+					return strings.Map(func(r rune) rune { return r - '0' + '０' }, m.Code)
+				},
+				"the message": func(m embedded.Message) string { return m.Text },
 			} {
 				t.Run(name, func(t *testing.T) {
 					s := newSite(t)
@@ -217,7 +218,7 @@ func TestForms(t *testing.T) {
 			b.await(`document.querySelector('#code')`)
 			b.want("sent to", b.text("#to"), "如果 139 0000 0002 已注册，验证码将在 1 分钟内送达")
 			b.check("disclosure-off")
-			if n := len(s.messages(t)); n != 0 {
+			if n := len(s.house.Messages(t)); n != 0 {
 				t.Errorf("%d messages", n)
 			}
 		})
@@ -228,21 +229,21 @@ func TestForms(t *testing.T) {
 			s := newSite(t)
 			b := browser.open(t, s, l)
 			b.visit("")
-			s.people.setDown(true)
+			s.people.down.Store(true)
 			b.fill("#mobile", alice)
 			b.press(kb.Enter)
 			b.noticed("服务暂时不可用，请 …后再试")
 			b.want("the number", b.value("#mobile"), alice)
-			s.people.setDown(false)
+			s.people.down.Store(false)
 			b.send()
-			s.people.setDown(true)
+			s.people.down.Store(true)
 			b.fill("#code", s.newest(t, 1).Code)
 			b.fill("#pw", newPassword)
 			b.press(kb.Enter)
 			b.noticed("服务暂时不可用，请 …后再试。验证码仍有效")
 			b.want("the code", b.value("#code"), s.newest(t, 1).Code)
 			b.check("unavailable")
-			s.people.setDown(false)
+			s.people.down.Store(false)
 			if l.noScript {
 				b.fill("#pw", newPassword)
 			}

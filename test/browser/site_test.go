@@ -3,21 +3,18 @@
 package browser_test
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"rekey"
-	"rekey/codestore"
-	"rekey/sms"
+	"rekey/test/embedded"
+	"rekey/userdb"
 	"rekey/web"
 )
 
@@ -25,16 +22,15 @@ const (
 	alice       = "13800138000" // has an account
 	twins       = "13800000002" // is the number of two accounts
 	nobody      = "13900000002" // is registered nowhere
-	oldPassword = "Old1password"
 	newPassword = "Correct7Horse"
 	base        = "/forget_pwd/"
 )
 
-// site is an installation of its own, with people in it.
+// site is an installation of its own, with people in it: the embedded default, on SQLite.
 type site struct {
 	*httptest.Server
+	house  *embedded.House
 	people *people
-	inbox  http.Handler
 
 	// What may go wrong between browser and handler.
 	delay atomic.Pointer[chan struct{}] // while set, posts wait for it to be closed
@@ -45,44 +41,42 @@ type site struct {
 // setting changes how a site is built.
 type setting func(*rekey.Options, *web.Options)
 
-var classic = sync.OnceValues(func() (*rekey.Policy, error) { return rekey.NewPolicy("classic", true) })
-
 func newSite(t *testing.T, settings ...setting) *site {
 	t.Helper()
-	must := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	keys, err := rekey.NewKeyring([][]byte{bytes.Repeat([]byte("k"), rekey.MinKeyBytes)}, nil)
-	must(err)
-	policy, err := classic()
-	must(err)
-	texts, err := sms.NewTexts(sms.TextConfig{Languages: []string{"zh-CN", "en"}, Sign: "示例网"})
-	must(err)
-	inbox, store := sms.NewInbox(texts), codestore.NewMemory()
-	s := &site{people: newPeople(), inbox: inbox.Handler(nil)}
-
-	core := rekey.Options{Directory: s.people, Codes: store, Limiter: store, Sender: inbox, Keys: keys, Policy: policy,
-		Disclosure: true, Code: rekey.DefaultCodeSettings(), Limits: rekey.DefaultLimits()}
-	front := web.Options{Keys: keys,
-		Page: web.PageOptions{Title: "示例网", Support: "https://support.example/", DoneURL: "/login"}}
-	for _, set := range settings {
-		set(&core, &front)
-	}
-	front.Service, err = rekey.New(core)
-	must(err)
-	handler, err := web.New(front)
-	must(err)
-	s.Server = httptest.NewServer(s.faulty(handler))
-	t.Cleanup(func() {
-		s.Close()
-		if err := front.Service.Drain(context.Background()); err != nil {
-			t.Error(err)
-		}
+	s := &site{people: &people{}}
+	s.house = embedded.Open(t, t.TempDir(), embedded.Options{
+		Service: func(o *rekey.Options) {
+			s.people.Directory, o.Directory = o.Directory, s.people
+			for _, set := range settings {
+				set(o, &web.Options{})
+			}
+		},
+		Web: func(o *web.Options) {
+			o.Page = web.PageOptions{Title: "示例网", Support: "https://support.example/", DoneURL: "/login"}
+			for _, set := range settings {
+				set(&rekey.Options{}, o)
+			}
+		},
 	})
+	s.house.Add(t, alice, twins)
+	again := userdb.NewUser{Number: embedded.Number(t, twins), Password: embedded.OldPassword, Duplicate: true}
+	if _, err := s.house.Users.Add(t.Context(), again); err != nil {
+		t.Fatal(err)
+	}
+	s.Server = httptest.NewServer(s.faulty(s.house.Handler))
+	t.Cleanup(s.Close)
 	return s
+}
+
+// changedOnce fails unless alice's password is newPassword after exactly one change.
+func (s *site) changedOnce(t *testing.T) {
+	t.Helper()
+	if writes := s.people.writes.Load(); writes != 1 {
+		t.Errorf("the password was changed %d times", writes)
+	}
+	if !s.house.Accepts(t, alice, newPassword) {
+		t.Error("the new password is not accepted")
+	}
 }
 
 // faulty is the way from the browser to the handler.
@@ -115,24 +109,10 @@ func (s *site) faulty(h http.Handler) http.Handler {
 	})
 }
 
-// message is one of the inbox.
-type message struct{ Mobile, Text, Code, Language string }
-
-func (s *site) messages(t *testing.T) []message {
-	t.Helper()
-	w := httptest.NewRecorder()
-	s.inbox.ServeHTTP(w, httptest.NewRequest("GET", "/inbox/messages", nil))
-	var all []message
-	if err := json.Unmarshal(w.Body.Bytes(), &all); err != nil {
-		t.Fatal(err)
-	}
-	return all
-}
-
 // newest is the newest message, of which there must be n in all.
-func (s *site) newest(t *testing.T, n int) message {
+func (s *site) newest(t *testing.T, n int) embedded.Message {
 	t.Helper()
-	all := s.messages(t)
+	all := s.house.Messages(t)
 	if len(all) != n {
 		t.Fatalf("%d messages were sent, want %d", len(all), n)
 	}
@@ -142,7 +122,7 @@ func (s *site) newest(t *testing.T, n int) message {
 // wrong is a code that is not the newest one.
 func (s *site) wrong(t *testing.T) string {
 	t.Helper()
-	if s.messages(t)[0].Code == "000000" {
+	if s.house.Messages(t)[0].Code == "000000" {
 		return "000001"
 	}
 	return "000000"
@@ -153,67 +133,24 @@ func often(core *rekey.Options, _ *web.Options) { core.Code.Interval = time.Nano
 
 func noDisclosure(core *rekey.Options, _ *web.Options) { core.Disclosure = false }
 
-// people is a users table in memory. A password column holds "v<version>:<password>", so that no value comes back.
+// people is the users table behind a switch, which counts its changes.
 type people struct {
-	mu      sync.Mutex
-	rows    map[string][]*person // by E.164
-	version int
-	writes  int
-	down    bool
+	rekey.Directory
+	down   atomic.Bool
+	writes atomic.Int64
 }
 
-type person struct{ id, hash string }
-
-func newPeople() *people {
-	p := &people{rows: map[string][]*person{
-		"+86" + alice: {{id: "1", hash: "v0:" + oldPassword}},
-		"+86" + twins: {{id: "2", hash: "v0:" + oldPassword}, {id: "3", hash: "v0:" + oldPassword}},
-	}}
-	return p
-}
-
-// password is alice's, and how often it has been changed.
-func (p *people) password() (string, int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	_, password, _ := strings.Cut(p.rows["+86"+alice][0].hash, ":")
-	return password, p.writes
-}
-
-func (p *people) setDown(down bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.down = down
-}
-
-func (p *people) Find(_ context.Context, n rekey.Number) ([]rekey.Account, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.down {
-		return nil, fmt.Errorf("the users table is down")
+func (p *people) Find(ctx context.Context, n rekey.Number) ([]rekey.Account, error) {
+	if p.down.Load() {
+		return nil, errors.New("the users table is down")
 	}
-	var found []rekey.Account
-	for _, row := range p.rows[n.E164()] {
-		hash := row.hash
-		found = append(found, rekey.Account{ID: row.id, Number: n, Hash: hash,
-			Verify: func(_ context.Context, password string) (bool, error) {
-				_, stored, _ := strings.Cut(hash, ":")
-				return stored == password, nil
-			}})
-	}
-	return found, nil
+	return p.Directory.Find(ctx, n)
 }
 
-func (p *people) SetPassword(_ context.Context, a rekey.Account, password string) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, row := range p.rows[a.Number.E164()] {
-		if row.id == a.ID && row.hash == a.Hash {
-			p.version++
-			p.writes++
-			row.hash = fmt.Sprintf("v%d:%s", p.version, password)
-			return nil
-		}
+func (p *people) SetPassword(ctx context.Context, a rekey.Account, password string) error {
+	err := p.Directory.SetPassword(ctx, a, password)
+	if err == nil {
+		p.writes.Add(1)
 	}
-	return rekey.ErrStale
+	return err
 }
