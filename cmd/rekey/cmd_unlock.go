@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"rekey/cmd/rekey/databases"
 )
 
 type unlockCommand struct {
@@ -36,9 +38,9 @@ func (c *unlockCommand) Run(t *terminal) (err error) {
 	if err != nil {
 		return fmt.Errorf("keys: %w", err)
 	}
-	var files databases
-	defer func() { err = errors.Join(err, files.close()) }()
-	codes, err := openCodes(t.ctx, &l.config, &files)
+	var opened databases.Set
+	defer func() { err = errors.Join(err, opened.Close()) }()
+	codes, err := openCodes(t.ctx, &l.config, &opened)
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/term"
 
 	"rekey"
+	"rekey/cmd/rekey/databases"
 	"rekey/userdb"
 )
 
@@ -35,12 +36,12 @@ func (c *configured) withUsers(t *terminal, create bool, do func(l *loaded, user
 	if err != nil {
 		return err
 	}
-	files := databases{create: create}
-	users, err := openUsers(t.ctx, &l.config, &files, nil)
+	opened := databases.Set{Create: create}
+	users, err := openUsers(t.ctx, &l.config, &opened, nil)
 	if err == nil {
 		err = do(l, users)
 	}
-	return errors.Join(err, files.close())
+	return errors.Join(err, opened.Close())
 }
 
 type userAddCommand struct {

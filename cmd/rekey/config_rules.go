@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"unicode"
 
+	"rekey/cmd/rekey/databases"
 	"rekey/web"
 )
 
@@ -246,31 +246,11 @@ func databaseOf(schemes ...string) func(string) error {
 			case scheme == "memory:" && rest != "":
 				return errors.New("must be memory: with nothing behind it")
 			case scheme == "sqlite:":
-				return fileName(rest)
+				_, err := databases.Parse(s)
+				return err
 			}
 			return nil
 		}
 		return errors.New("must begin with " + alternatives(schemes) + `, such as "sqlite:rekey.db"`)
 	}
-}
-
-func fileName(path string) error {
-	switch {
-	case path == "" || strings.HasSuffix(path, "/"):
-		return errForm("sqlite: and a file", `"sqlite:rekey.db"`)
-	case strings.HasPrefix(path, ":") || strings.HasPrefix(path, "//") || strings.ContainsRune(path, '?'):
-		return errForm("sqlite: and the path of a file, without options", `"sqlite:/var/lib/rekey/rekey.db"`)
-	case strings.ContainsFunc(path, unicode.IsControl):
-		return errors.New("has a control character in its path; remove it")
-	}
-	return nil
-}
-
-// sqlitePath is the file of a data source that databaseOf has taken, with one spelling a file; "" if it names none.
-func sqlitePath(dsn string) (string, error) {
-	path, ok := strings.CutPrefix(dsn, "sqlite:")
-	if !ok {
-		return "", nil
-	}
-	return filepath.Abs(path)
 }

@@ -13,6 +13,7 @@ import (
 
 	"rekey"
 	"rekey/admin"
+	"rekey/cmd/rekey/databases"
 	"rekey/codestore"
 	"rekey/sms"
 	"rekey/userdb"
@@ -26,7 +27,7 @@ type house struct {
 	plan      rekey.Plan
 	policy    *rekey.Policy
 	keys      *rekey.Keyring
-	databases databases
+	databases databases.Set
 	users     *userdb.Embedded
 	codes     *codestore.Store
 	delivery  *delivery
@@ -34,13 +35,13 @@ type house struct {
 }
 
 // openUsers opens the users table and brings its schema up to date.
-func openUsers(ctx context.Context, c *config, d *databases, log *slog.Logger) (*userdb.Embedded, error) {
-	file, err := d.open(ctx, "users.dsn", c.Users.DSN)
+func openUsers(ctx context.Context, c *config, d *databases.Set, log *slog.Logger) (*userdb.Embedded, error) {
+	db, err := d.Open(ctx, "users.dsn", c.Users.DSN)
 	if err != nil {
 		return nil, err
 	}
 	users, err := userdb.NewEmbedded(userdb.Options{
-		Read: file.read, Write: file.write, Dialect: userdb.SQLite(), Settings: c.userSettings(), Log: log,
+		Read: db.Read, Write: db.Write, Dialect: userdb.SQLite(), Settings: c.userSettings(), Log: log,
 	})
 	if err != nil {
 		return nil, err
@@ -64,18 +65,18 @@ func (c *config) userSettings() userdb.Settings {
 }
 
 // openCodes opens the code store and makes its tables.
-func openCodes(ctx context.Context, c *config, d *databases) (*codestore.Store, error) {
+func openCodes(ctx context.Context, c *config, d *databases.Set) (*codestore.Store, error) {
 	if strings.HasPrefix(c.Codes.Store, "memory:") {
 		return codestore.NewMemory(), nil
 	}
-	file, err := d.open(ctx, "codes.store", c.Codes.Store)
+	db, err := d.Open(ctx, "codes.store", c.Codes.Store)
 	if err != nil {
 		return nil, err
 	}
-	if err := codestore.Migrate(ctx, file.write, codestore.SQLite()); err != nil {
+	if err := codestore.Migrate(ctx, db.Write, codestore.SQLite()); err != nil {
 		return nil, fmt.Errorf("codes.store: %w", err)
 	}
-	codes, err := codestore.NewSQL(ctx, file.write, codestore.SQLite())
+	codes, err := codestore.NewSQL(ctx, db.Write, codestore.SQLite())
 	if err != nil {
 		return nil, fmt.Errorf("codes.store: %w", err)
 	}
@@ -84,7 +85,7 @@ func openCodes(ctx context.Context, c *config, d *databases) (*codestore.Store, 
 
 // newHouse opens the stores and builds the service on them. The caller closes it.
 func newHouse(ctx context.Context, c *config, log *slog.Logger) (h *house, err error) {
-	h = &house{config: c, log: log, plan: newPlan(c.Numbers.Plan, c.Numbers.Allow), databases: databases{create: true}}
+	h = &house{config: c, log: log, plan: newPlan(c.Numbers.Plan, c.Numbers.Allow), databases: databases.Set{Create: true}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, h.close())
@@ -120,7 +121,7 @@ func (h *house) close() error {
 	if h.codes != nil {
 		err = h.codes.Close()
 	}
-	return errors.Join(err, h.databases.close())
+	return errors.Join(err, h.databases.Close())
 }
 
 // public is the handler of the public side, for people who see it under origin.

@@ -303,37 +303,6 @@ func TestAPortInUseIsOneSentence(t *testing.T) {
 	}
 }
 
-func TestOneFileOfUsersAndCodesIsOnePool(t *testing.T) {
-	t.Parallel()
-	d := databases{create: true}
-	path := filepath.Join(t.TempDir(), "a b%.db")
-	users, err := d.open(t.Context(), "users.dsn", "sqlite:"+path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	codes, err := d.open(t.Context(), "codes.store", "sqlite:"+filepath.Join(filepath.Dir(path), ".", "x", "..", "a b%.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if users != codes {
-		t.Error("one file was opened twice")
-	}
-	for query, want := range map[string]string{
-		"PRAGMA journal_mode": "wal", "PRAGMA synchronous": "1", "PRAGMA busy_timeout": "5000", "PRAGMA query_only": "0",
-	} {
-		var got string
-		if err := users.write.QueryRowContext(t.Context(), query).Scan(&got); err != nil || got != want {
-			t.Errorf("%s is %s, %v, want %s", query, got, err, want)
-		}
-	}
-	if _, err := users.read.ExecContext(t.Context(), "CREATE TABLE t (x)"); err == nil {
-		t.Error("the pool of readers writes")
-	}
-	if err := d.close(); err != nil {
-		t.Error(err)
-	}
-}
-
 func TestWhatIsNoFaultButNotMeantIsInTheLog(t *testing.T) {
 	t.Parallel()
 	g := newGatewayServer(t)

@@ -1,0 +1,65 @@
+package databases
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"runtime"
+
+	"modernc.org/sqlite"
+)
+
+// busyTimeout is how long a statement waits for another process that writes, in milliseconds: rekey user import holds
+// the lock while it stores, a second or two for 100,000 rows.
+const busyTimeout = 5000
+
+// openFile opens a SQLite file, and makes it where create says so.
+//
+// The file is made for its owner alone, since it will hold password hashes; SQLite gives its companions (-wal, -shm) the
+// same rights. The log is a WAL, so that readers never wait, at synchronous=NORMAL: a power cut may forget the last
+// second of codes. The users table asks for more where it writes (package userdb).
+func openFile(ctx context.Context, path string, create bool) (*DB, error) {
+	flags := os.O_RDWR
+	if create {
+		flags |= os.O_CREATE
+	}
+	found, err := os.OpenFile(path, flags, 0o600)
+	if !create && errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s is not there; run in the service's folder or give --config", path)
+	}
+	if err != nil {
+		cause := err
+		if e, ok := errors.AsType[*fs.PathError](err); ok {
+			cause = e.Err // without the path a second time
+		}
+		return nil, fmt.Errorf("%s can't be opened for writing: %w; give this user the right to it, or name another file", path, cause)
+	}
+	if err := found.Close(); err != nil {
+		return nil, err
+	}
+
+	address := "file:" + (&url.URL{Path: path}).EscapedPath() + fmt.Sprintf("?_pragma=busy_timeout(%d)", busyTimeout)
+	writer, err := sqlite.NewConnector(address + "&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_txlock=immediate")
+	if err != nil {
+		return nil, err
+	}
+	reader, err := sqlite.NewConnector(address + "&_pragma=query_only(1)")
+	if err != nil {
+		return nil, err
+	}
+	db := &DB{Kind: SQLite, Read: sql.OpenDB(reader), Write: sql.OpenDB(writer)}
+	db.Write.SetMaxOpenConns(1)
+	readers := max(4, runtime.NumCPU())
+	db.Read.SetMaxOpenConns(readers)
+	db.Read.SetMaxIdleConns(readers)
+
+	var mode string
+	if err := db.Write.QueryRowContext(ctx, "PRAGMA journal_mode").Scan(&mode); err != nil {
+		return nil, errors.Join(fmt.Errorf("%s can't be used as a SQLite file: %w", path, err), db.close())
+	}
+	return db, nil
+}
