@@ -24,10 +24,11 @@ func (o occupant) Make(string) (string, error) {
 
 func TestT21_AFullPoolIsToldAsBusyBeforeTheDatabaseIsAsked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		table, err := New(Options{Dialect: SQLite()}) // no handles: asking the database would panic
+		fresh, err := passhash.ParseRecipe("argon2id")
 		if err != nil {
 			t.Fatal(err)
 		}
+		table := &Table{dialect: SQLite(), pool: passhash.NewPool(0), fresh: fresh} // no handles: asking the database would panic
 		leave := make(chan struct{})
 		var all sync.WaitGroup
 		for range table.pool.Places() {

@@ -21,9 +21,10 @@ type Embedded struct{ *Table }
 // ErrDuplicate: somebody is registered under the number.
 var ErrDuplicate = errors.New("the number is registered already")
 
-// NewEmbedded makes the embedded table, whose preset must be "rekey" and whose names must be the preset's but for that
-// of the table.
-func NewEmbedded(o Options) (*Embedded, error) {
+// NewEmbedded brings the schema up to date and makes the embedded table, whose preset must be "rekey" and whose names
+// must be the preset's but for that of the table. Several processes may do it at once. It refuses a table that somebody
+// else made and one that a later version has migrated.
+func NewEmbedded(ctx context.Context, o Options) (*Embedded, error) {
 	s := o.Settings
 	var faults []error
 	if s.Preset != "" && s.Preset != "rekey" {
@@ -42,7 +43,14 @@ func NewEmbedded(o Options) (*Embedded, error) {
 	if faults != nil {
 		return nil, errors.Join(faults...)
 	}
-	t, err := New(o)
+	l, err := s.layout()
+	if err != nil {
+		return nil, err
+	}
+	if err := migrate(ctx, o, l.table); err != nil {
+		return nil, fmt.Errorf("migrating the users table: %w", err)
+	}
+	t, err := New(ctx, o)
 	if err != nil {
 		return nil, err
 	}
@@ -55,74 +63,71 @@ const versions = "rekey_users_schema"
 
 // migrations take the schema from one version to the next; the version is how many were applied. They are only ever
 // added to. Mobile is not unique: an application may have let two accounts share a number, and rekey must tell (T09).
-// A hash has at most 255 characters (package passhash), a number at most 16 (E.164 with its plus).
-func (e *Embedded) migrations() []string {
-	q := e.dialect.quote
-	table := q(e.layout.table)
+// A hash has at most 255 characters (package passhash), a number at most 16 (E.164 with its plus). What MySQL has done
+// before a crash stays done, so that each can be done again.
+func migrations(d Dialect, name string) []string {
+	table := d.quote(name)
 	return []string{
-		`CREATE TABLE ` + table + ` (
-	id ` + e.dialect.key + `,
+		`CREATE TABLE IF NOT EXISTS ` + table + ` (
+	id ` + d.key + `,
 	mobile VARCHAR(20) NOT NULL,
 	password VARCHAR(255) NOT NULL,
 	is_active BOOLEAN NOT NULL DEFAULT TRUE,
 	created_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP,
 	password_changed_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP
 )`,
-		`CREATE INDEX ` + q(e.layout.table+"_mobile") + ` ON ` + table + ` (mobile)`,
+		`CREATE INDEX ` + d.quote(name+"_mobile") + ` ON ` + table + ` (mobile)`,
 	}
 }
 
-// Migrate brings the schema up to date; it does nothing, and writes nothing, if it is. It refuses a table that somebody
-// else made and one that a later version has migrated. Several processes may do it at once.
-func (e *Embedded) Migrate(ctx context.Context) error {
-	migrations := e.migrations()
-	if version, err := e.version(ctx, e.read); err == nil && version == len(migrations) {
+// migrate brings the schema up to date; it does nothing, and writes nothing, if it is.
+func migrate(ctx context.Context, o Options, table string) error {
+	d := o.Dialect
+	all := migrations(d, table)
+	if version, err := version(ctx, o.Read, d, table); err == nil && version == len(all) {
 		return nil
 	}
-	err := e.dialect.transact(ctx, e.write, func(tx querier) error {
-		q, param := e.dialect.quote, e.dialect.param
+	return d.migrating(ctx, o.Write, func(tx querier) error {
 		if _, err := tx.ExecContext(ctx, "CREATE TABLE IF NOT EXISTS "+versions+
 			" (name VARCHAR(64) NOT NULL PRIMARY KEY, version INTEGER NOT NULL)"); err != nil {
 			return err
 		}
-		version, err := e.version(ctx, tx)
+		done, err := version(ctx, tx, d, table)
 		switch {
 		case errors.Is(err, sql.ErrNoRows):
-			var rows int
-			if tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM "+q(e.layout.table)+" WHERE 1 = 0").Scan(&rows) == nil {
-				return fmt.Errorf("the table %s is there already and was not made by rekey: name another one in "+
-					"users.table, or name the preset that fits it in users.preset", e.layout.table)
+			there, err := d.columns(ctx, tx, table)
+			if err != nil {
+				return err
 			}
-			_, err = tx.ExecContext(ctx, "INSERT INTO "+versions+" (name, version) VALUES ("+param(1)+", 0)", e.layout.table)
+			if len(there) > 0 {
+				return fmt.Errorf("the table %s is there already and was not made by rekey: name another one in "+
+					"users.table, or name the preset that fits it in users.preset", table)
+			}
+			_, err = tx.ExecContext(ctx, "INSERT INTO "+versions+" (name, version) VALUES ("+d.param(1)+", 0)", table)
 			if err != nil {
 				return err
 			}
 		case err != nil:
 			return err
-		case version > len(migrations):
-			return fmt.Errorf("the table %s is of version %d and this program knows %d: use the newer program",
-				e.layout.table, version, len(migrations))
+		case done > len(all):
+			return fmt.Errorf("the table %s is of version %d and this program knows %d: use the newer program", table, done, len(all))
 		}
-		for _, migration := range migrations[version:] {
+		for i, migration := range all[done:] {
 			if _, err := tx.ExecContext(ctx, migration); err != nil {
 				return err
 			}
+			if _, err := tx.ExecContext(ctx, "UPDATE "+versions+" SET version = "+d.param(1)+" WHERE name = "+d.param(2),
+				done+i+1, table); err != nil {
+				return err
+			}
 		}
-		_, err = tx.ExecContext(ctx, "UPDATE "+versions+" SET version = "+param(1)+" WHERE name = "+param(2),
-			len(migrations), e.layout.table)
-		return err
+		return nil
 	})
-	if err != nil {
-		return fmt.Errorf("migrating the users table: %w", err)
-	}
-	return nil
 }
 
-func (e *Embedded) version(ctx context.Context, db interface {
-	QueryRowContext(context.Context, string, ...any) *sql.Row
-}) (version int, err error) {
-	err = db.QueryRowContext(ctx, "SELECT version FROM "+versions+" WHERE name = "+e.dialect.param(1),
-		e.layout.table).Scan(&version)
+// version is that of the table's schema; sql.ErrNoRows: it has none.
+func version(ctx context.Context, db querier, d Dialect, table string) (version int, err error) {
+	err = db.QueryRowContext(ctx, "SELECT version FROM "+versions+" WHERE name = "+d.param(1), table).Scan(&version)
 	return version, err
 }
 
@@ -148,7 +153,7 @@ func (e *Embedded) Add(ctx context.Context, u NewUser) (id string, err error) {
 			return err
 		}
 		defer insert.close()
-		row, err := insert.row(ctx, e.layout.spell(u.Number), hash)
+		row, err := insert.row(ctx, e.shape.spell(u.Number)[0], hash)
 		id = strconv.FormatInt(row, 10)
 		return err
 	})
@@ -162,17 +167,21 @@ func (e *Embedded) Add(ctx context.Context, u NewUser) (id string, err error) {
 type insertion struct {
 	statement *sql.Stmt
 	guarded   bool // by the statement's own look at the table
+	returning bool // the statement tells the new row's id
 }
 
 func (e *Embedded) insertion(ctx context.Context, tx querier, duplicates bool) (insertion, error) {
-	q, param := e.dialect.quote, e.dialect.param
-	table := q(e.layout.table)
-	text := "INSERT INTO " + table + " (mobile, password) SELECT " + param(1) + ", " + param(2)
-	if !duplicates {
-		text += " WHERE NOT EXISTS (SELECT 1 FROM " + table + " WHERE mobile = " + param(3) + ")"
+	q, w := e.dialect.quote, writer{dialect: e.dialect}
+	table := q(e.shape.table)
+	w.say("INSERT INTO ", table, " (mobile, password) SELECT ", w.place(nil), ", ", w.place(nil))
+	if !duplicates { // MySQL wants a table before WHERE
+		w.say(" FROM (SELECT 1 AS one) AS one WHERE NOT EXISTS (SELECT 1 FROM ", table, " WHERE mobile = ", w.place(nil), ")")
 	}
-	statement, err := tx.PrepareContext(ctx, text)
-	return insertion{statement: statement, guarded: !duplicates}, err
+	if e.dialect.returning {
+		w.say(" RETURNING id")
+	}
+	statement, err := tx.PrepareContext(ctx, w.text)
+	return insertion{statement: statement, guarded: !duplicates, returning: e.dialect.returning}, err
 }
 
 // row adds one and returns its id, or ErrDuplicate.
@@ -180,6 +189,13 @@ func (i insertion) row(ctx context.Context, mobile, hash string) (id int64, err 
 	args := []any{mobile, hash}
 	if i.guarded {
 		args = append(args, mobile)
+	}
+	if i.returning {
+		err := i.statement.QueryRowContext(ctx, args...).Scan(&id)
+		if errors.Is(err, sql.ErrNoRows) {
+			err = ErrDuplicate
+		}
+		return id, err
 	}
 	result, err := i.statement.ExecContext(ctx, args...)
 	if err != nil {
@@ -210,7 +226,7 @@ type User struct {
 func (e *Embedded) List(ctx context.Context) iter.Seq2[User, error] {
 	return func(yield func(User, error) bool) {
 		rows, err := e.read.QueryContext(ctx, "SELECT id, mobile, password, is_active, created_at, password_changed_at FROM "+
-			e.dialect.quote(e.layout.table)+" ORDER BY id")
+			e.dialect.quote(e.shape.table)+" ORDER BY id")
 		if err != nil {
 			yield(User{}, fmt.Errorf("listing users: %w", err))
 			return

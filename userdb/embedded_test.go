@@ -44,11 +44,11 @@ func TestSettingsTellEveryFault(t *testing.T) {
 		}
 	}
 	// A hash that would never find the memory is a fault at the start, not at the first reset.
-	if _, err := userdb.New(options(t, userdb.Settings{HashMemory: 1 << 20})); keys(t, err) != "hash" {
+	if _, err := userdb.New(t.Context(), options(t, userdb.Settings{HashMemory: 1 << 20})); keys(t, err) != "hash" {
 		t.Errorf("too little memory: %v", err)
 	}
 	o := options(t, userdb.Settings{Preset: "custom", Table: "a.b", ID: "id", Active: "x"})
-	if _, err := userdb.NewEmbedded(o); keys(t, err) != "preset table id active" {
+	if _, err := userdb.NewEmbedded(t.Context(), o); keys(t, err) != "preset table id active" {
 		t.Errorf("the embedded table: %v", err)
 	}
 }
@@ -74,23 +74,17 @@ func keys(t *testing.T, err error) string {
 func TestMigrateMaySafelyRunAgainAndAtOnce(t *testing.T) {
 	t.Parallel()
 	o := options(t, userdb.Settings{Hash: userdbtest.Cheap, HashFloor: userdbtest.Cheap})
-	e, err := userdb.NewEmbedded(o)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var all sync.WaitGroup
 	for range 8 {
 		all.Go(func() {
-			if err := e.Migrate(t.Context()); err != nil {
+			if _, err := userdb.NewEmbedded(t.Context(), o); err != nil {
 				t.Error(err)
 			}
 		})
 	}
 	all.Wait()
-	add(t, e, "13800000001")
-	if err := e.Migrate(t.Context()); err != nil {
-		t.Error(err)
-	}
+	add(t, embedded(t, o), "13800000001")
+	e := embedded(t, o)
 	if err := e.Ping(t.Context()); err != nil {
 		t.Error(err)
 	}
@@ -109,11 +103,7 @@ func TestMigrateRefusesAStrangersTableAndALaterVersion(t *testing.T) {
 	t.Parallel()
 	o := options(t, userdb.Settings{})
 	exec(t, o.Write, "CREATE TABLE users (uid INTEGER PRIMARY KEY, mobile TEXT)")
-	e, err := userdb.NewEmbedded(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := e.Migrate(t.Context()); err == nil || !strings.Contains(err.Error(), "users.preset") {
+	if _, err := userdb.NewEmbedded(t.Context(), o); err == nil || !strings.Contains(err.Error(), "users.preset") {
 		t.Errorf("a stranger's table: %v", err)
 	}
 	if _, err := o.Read.Exec("SELECT * FROM rekey_users_schema"); err == nil {
@@ -121,9 +111,9 @@ func TestMigrateRefusesAStrangersTableAndALaterVersion(t *testing.T) {
 	}
 
 	o = options(t, userdb.Settings{})
-	e = embedded(t, o)
+	embedded(t, o)
 	exec(t, o.Write, "UPDATE rekey_users_schema SET version = 99")
-	if err := e.Migrate(t.Context()); err == nil || !strings.Contains(err.Error(), "version 99") {
+	if _, err := userdb.NewEmbedded(t.Context(), o); err == nil || !strings.Contains(err.Error(), "version 99") {
 		t.Errorf("a later version: %v", err)
 	}
 }

@@ -57,11 +57,8 @@ func options(t testing.TB, s userdb.Settings) userdb.Options {
 // embedded is a new embedded table, migrated.
 func embedded(t testing.TB, o userdb.Options) *userdb.Embedded {
 	t.Helper()
-	e, err := userdb.NewEmbedded(o)
+	e, err := userdb.NewEmbedded(t.Context(), o)
 	if err != nil {
-		t.Fatal(err)
-	}
-	if err := e.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	return e
@@ -162,7 +159,7 @@ func strangersTable(t *testing.T, o userdb.Options) *userdb.Table {
 	exec(t, o.Write, "CREATE TABLE "+q(s.Table, "users")+" ("+q(s.ID, "id")+" INTEGER PRIMARY KEY, note BLOB, "+
 		q(s.Mobile, "mobile")+" TEXT COLLATE RTRIM, "+q(s.Password, "password")+" TEXT COLLATE NOCASE, "+
 		q(s.Active, "is_active")+" BOOLEAN, password_changed_at TIMESTAMP)")
-	table, err := userdb.New(o)
+	table, err := userdb.New(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -170,7 +170,7 @@ func (r *importer) read(ctx context.Context, file io.Reader) error {
 			row, err = r.check(columns, cells)
 		}
 		if err == nil {
-			spelling := r.table.layout.spell(row.number)
+			spelling := r.table.shape.spell(row.number)[0]
 			if first, twice := r.first[spelling]; twice {
 				err = fmt.Errorf("the same number as in line %d", first)
 			} else {
@@ -265,7 +265,7 @@ func (r *importer) check(c columns, cells []string) (importRow, error) {
 
 // lookUp moves the good lines whose number is in the table to the bad ones.
 func (r *importer) lookUp(ctx context.Context) error {
-	d, l := r.table.dialect, r.table.layout
+	d, l := r.table.dialect, r.table.shape
 	statement, err := r.table.read.PrepareContext(ctx,
 		"SELECT COUNT(*) FROM "+d.quote(l.table)+" WHERE mobile = "+d.param(1))
 	if err != nil {
@@ -275,7 +275,7 @@ func (r *importer) lookUp(ctx context.Context) error {
 	good := r.good[:0]
 	for _, row := range r.good {
 		var rows int
-		if err := statement.QueryRowContext(ctx, l.spell(row.number)).Scan(&rows); err != nil {
+		if err := statement.QueryRowContext(ctx, l.spell(row.number)[0]).Scan(&rows); err != nil {
 			return fmt.Errorf("looking for duplicates: %w", err)
 		}
 		if rows > 0 {
@@ -336,7 +336,7 @@ func (r *importer) store(ctx context.Context) error {
 		}
 		defer insert.close()
 		for i, row := range r.good {
-			switch _, err := insert.row(ctx, r.table.layout.spell(row.number), row.password); {
+			switch _, err := insert.row(ctx, r.table.shape.spell(row.number)[0], row.password); {
 			case errors.Is(err, ErrDuplicate):
 				r.bad = append(r.bad, BadLine{Line: row.line, Cause: ErrDuplicate})
 			case err != nil:

@@ -4,11 +4,13 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
-	"rekey"
 	"rekey/passhash"
 )
 
@@ -16,10 +18,14 @@ import (
 type Settings struct {
 	Preset string // the shape of the table; empty: "rekey", the embedded one
 
-	// Names that differ from the preset's; empty: the preset's. Table may have a schema before a dot.
+	// Names that differ from the preset's; empty: the preset's. Table may have a schema before a dot. Mobile is a column,
+	// with preset "wordpress" the meta key.
 	Table, ID, Mobile, Password string
-	// Active is what makes a row active: "is_active" for a column that is true, or "status=0,del_flag=0".
+	// Active is what makes a row active: "is_active" for a column that is true, "status=0,del_flag=0" for values,
+	// "deleted_at=null" for none, and "none" where every row is.
 	Active string
+	// Sessions are "table.column" of the id of the user, with commas between several: a reset deletes the rows.
+	Sessions string
 
 	// MobileFormat is how the column spells numbers: "national" (empty means this) or "e164". In national form,
 	// numbers of a calling code other than CallingCode are spelled as E.164, so that no two people share a spelling.
@@ -54,34 +60,20 @@ func (s Settings) Validate() error {
 	return err
 }
 
-// preset is the shape of a users table as some framework makes it.
-type preset struct {
-	table, id, mobile, password string
-	active                      string   // in the syntax of Settings.Active
-	changed                     []string // columns that a reset sets to the time of now
-	hash                        string   // the recipe for rows without an example
-}
-
-func presets() map[string]preset {
-	return map[string]preset{
-		"rekey": {
-			table: "users", id: "id", mobile: "mobile", password: "password", active: "is_active",
-			changed: []string{"password_changed_at"}, hash: "argon2id",
-		},
-	}
-}
-
-// layout is what Settings come to.
+// layout is what Settings come to. What of it is optional is there once layout.fit has seen the table.
 type layout struct {
+	preset               preset
 	table                string
 	id, mobile, password string
 	active               []condition
-	changed              []string
+	alive                []condition // optional
+	writes               []write     // optional
+	sessions             []owned
 
 	e164    bool
 	calling string
 
-	hash            passhash.Recipe
+	hash            passhash.Recipe // nil: none is named and the preset has none
 	hashNamed       bool
 	floor           passhash.Recipe
 	recoverUnusable bool
@@ -91,6 +83,15 @@ type layout struct {
 type condition struct {
 	column string
 	value  *string
+	null   bool // the column is NULL
+}
+
+// owned are rows of another table that a reset deletes: those whose column has the account's id and, if there is a key,
+// whose keyColumn has that.
+type owned struct {
+	table, column  string
+	keyColumn, key string
+	optional       bool // where the table is there
 }
 
 func (s Settings) layout() (layout, error) {
@@ -100,29 +101,30 @@ func (s Settings) layout() (layout, error) {
 			faults = append(faults, &SettingError{Key: key, Err: err})
 		}
 	}
-	name := cmp.Or(s.Preset, "rekey")
-	p, ok := presets()[name]
+	all := presets()
+	p, ok := all[cmp.Or(s.Preset, "rekey")]
 	if !ok {
-		fault("preset", fmt.Errorf("%q is not a preset of this version; write rekey", s.Preset))
+		fault("preset", fmt.Errorf("%q is no preset; write one of %s", s.Preset, strings.Join(slices.Sorted(maps.Keys(all)), ", ")))
 	}
 	l := layout{
-		table: cmp.Or(s.Table, p.table), id: cmp.Or(s.ID, p.id), mobile: cmp.Or(s.Mobile, p.mobile),
-		password: cmp.Or(s.Password, p.password), changed: p.changed,
+		preset: p, table: cmp.Or(s.Table, p.table), id: cmp.Or(s.ID, p.id), mobile: cmp.Or(s.Mobile, p.mobile),
+		password: cmp.Or(s.Password, p.password), writes: p.writes,
 		calling: cmp.Or(s.CallingCode, "86"), recoverUnusable: s.RecoverUnusable,
 	}
 	if ok {
-		schema, table, dotted := strings.Cut(l.table, ".")
-		if !dotted {
-			schema, table = l.table, l.table
-		}
-		fault("table", errors.Join(checkName(schema), checkName(table)))
+		fault("table", checkTable(l.table))
 		fault("id", checkName(l.id))
 		fault("mobile", checkName(l.mobile))
 		fault("password", checkName(l.password))
 		var err error
 		l.active, err = parseActive(cmp.Or(s.Active, p.active))
 		fault("active", err)
+		if l.alive, err = parseActive(p.alive); err != nil {
+			return l, err // a fault of the preset itself
+		}
+		fault("table", l.parseMeta())
 	}
+	fault("sessions", l.parseSessions(s.Sessions))
 	switch s.MobileFormat {
 	case "", "national":
 	case "e164":
@@ -135,13 +137,18 @@ func (s Settings) layout() (layout, error) {
 	}
 	var err error
 	l.hashNamed = s.Hash != "" && s.Hash != "auto"
-	if l.hashNamed || ok {
-		recipe := p.hash
+	if recipe := p.hash; l.hashNamed || recipe != "" {
 		if l.hashNamed {
 			recipe = s.Hash
 		}
 		l.hash, err = passhash.ParseRecipe(recipe)
 		fault("hash", err)
+	} else if ok && s.RecoverUnusable {
+		fault("hash", errors.New("must name what is made for people without a password, since recover_unusable is on; "+
+			"write the one that the application can read, such as bcrypt"))
+	}
+	if l.hash != nil && !l.reads(l.hash.Name()) {
+		fault("hash", fmt.Errorf("%s is none that the preset's application reads; write one of %s", l.hash.Name(), strings.Join(p.reads, ", ")))
 	}
 	if s.HashFloor != "" {
 		l.floor, err = passhash.ParseRecipe(s.HashFloor)
@@ -150,17 +157,62 @@ func (s Settings) layout() (layout, error) {
 	return l, errors.Join(faults...)
 }
 
-// spell is the number as the column holds it: one spelling a person (T25).
-func (l layout) spell(n rekey.Number) string {
-	if l.e164 || n.CallingCode() != l.calling {
-		return n.E164()
+// reads reports whether the application reads hashes of the format.
+func (l layout) reads(format string) bool {
+	return len(l.preset.reads) == 0 || slices.Contains(l.preset.reads, format)
+}
+
+// upgrades reports whether the application reads a hash of a legacy format, so that a better one may take its place.
+func (l layout) upgrades(stored string) bool {
+	legacy, err := passhash.ParseLegacy(stored)
+	return err == nil && slices.Contains(l.preset.reads, legacy.Name())
+}
+
+// metaTable is the table beside the users table that holds the number, of the same schema and prefix.
+func (l layout) metaTable() string {
+	return strings.TrimSuffix(l.table, l.preset.meta.replaces) + l.preset.meta.table
+}
+
+// parseMeta derives what follows from a number that stands beside the table.
+func (l *layout) parseMeta() error {
+	m := l.preset.meta
+	if m == nil {
+		return nil
 	}
-	return n.National()
+	if _, table := splitName(l.table); !strings.HasSuffix(table, m.replaces) {
+		return fmt.Errorf("must end in %q, so that the table of the numbers is known: …%s", m.replaces, m.table)
+	}
+	for _, key := range m.dies {
+		l.sessions = append(l.sessions, owned{table: l.metaTable(), column: m.user, keyColumn: m.key, key: key})
+	}
+	return nil
+}
+
+// parseSessions reads Settings.Sessions; left out, it is what the preset knows.
+func (l *layout) parseSessions(s string) error {
+	optional := s == ""
+	entries := l.preset.sessions
+	if !optional {
+		entries = strings.Split(s, ",")
+	}
+	for _, entry := range entries {
+		entry = strings.TrimSpace(entry)
+		dot := strings.LastIndexByte(entry, '.')
+		if dot < 0 {
+			return fmt.Errorf("%q is not of the form table.column, where the column has the id of the user", entry)
+		}
+		o := owned{table: entry[:dot], column: entry[dot+1:], optional: optional}
+		if err := errors.Join(checkTable(o.table), checkName(o.column)); err != nil {
+			return err
+		}
+		l.sessions = append(l.sessions, o)
+	}
+	return nil
 }
 
 // parseActive reads the syntax of Settings.Active.
 func parseActive(s string) ([]condition, error) {
-	if s == "" {
+	if s == "" || s == "none" {
 		return nil, nil
 	}
 	var all []condition
@@ -168,15 +220,26 @@ func parseActive(s string) ([]condition, error) {
 		column, value, valued := strings.Cut(strings.TrimSpace(part), "=")
 		c := condition{column: strings.TrimSpace(column)}
 		if err := checkName(c.column); err != nil {
-			return nil, fmt.Errorf("write a column, or column=value with commas between: %w", err)
+			return nil, fmt.Errorf("write a column, column=value with commas between, or none: %w", err)
 		}
 		if valued {
 			value = strings.TrimSpace(value)
 			c.value = &value
+			if strings.EqualFold(value, "null") {
+				c.value, c.null = nil, true
+			}
 		}
 		all = append(all, c)
 	}
 	return all, nil
+}
+
+func checkTable(name string) error {
+	schema, table := splitName(name)
+	if schema == "" && table == name {
+		return checkName(table)
+	}
+	return errors.Join(checkName(schema), checkName(table))
 }
 
 // checkName refuses what no database takes as the name of a table or column. Everything else is quoted (T26). 64
@@ -191,4 +254,13 @@ func checkName(name string) error {
 		return fmt.Errorf("the name %q has characters that no name has", name)
 	}
 	return nil
+}
+
+// integer is a value of a condition for a column of integers.
+func integer(value string) (int64, error) {
+	n, err := strconv.ParseInt(value, 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("%q is not a number, which the column has", value)
+	}
+	return n, nil
 }

@@ -10,33 +10,6 @@ import (
 	"time"
 )
 
-// Dialect is what differs between databases.
-type Dialect struct {
-	quote func(name string) string // a table or column name
-	param func(n int) string       // the placeholder of the n-th value, from 1
-	same  func(a, b string) string // a condition: equal byte for byte, whatever the column's collation
-	key   string                   // the type of an integer primary key that numbers itself
-
-	// transact runs work in one transaction of db and commits it, so that it is on disk when transact returns nil. If
-	// work fails, everything is rolled back and its error returned. If the commit fails, its outcome may be unknown.
-	transact func(ctx context.Context, db *sql.DB, work func(querier) error) error
-}
-
-// querier is a transaction at work.
-type querier interface {
-	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
-	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
-	PrepareContext(ctx context.Context, query string) (*sql.Stmt, error)
-}
-
-// quoteTable quotes a table's name and the schema before it, if there is one.
-func (d Dialect) quoteTable(name string) string {
-	if schema, table, ok := strings.Cut(name, "."); ok {
-		return d.quote(schema) + "." + d.quote(table)
-	}
-	return d.quote(name)
-}
-
 // SQLite is the dialect of SQLite 3.
 func SQLite() Dialect {
 	return Dialect{
@@ -44,11 +17,49 @@ func SQLite() Dialect {
 		// (sqlite.org/quirks.html, section 8), so that a misspelled column would read as a text instead of failing.
 		quote: func(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" },
 		param: func(int) string { return "?" },
+		text:  func(expression string) string { return expression },
 		// As bytes, whatever the column's collation and affinity, and whether it was written as text, blob or integer.
-		same:     func(a, b string) string { return "CAST(" + a + " AS BLOB) = CAST(" + b + " AS BLOB)" },
-		key:      "INTEGER PRIMARY KEY AUTOINCREMENT",
-		transact: sqliteTransact,
+		exact: func(expression string) string { return "CAST(" + expression + " AS BLOB)" },
+		now: func(_ column, utc bool) string {
+			if utc {
+				return "CURRENT_TIMESTAMP"
+			}
+			return "datetime('now', 'localtime')"
+		},
+		truth: func(expression string, _ column) string { return expression },
+
+		folds: true, prepares: true, returning: true, key: "INTEGER PRIMARY KEY AUTOINCREMENT",
+		columns:   sqliteColumns,
+		rollsBack: func(context.Context, querier, string) error { return nil },
+		migrating: sqliteTransact, // its write lock is the file's
+		transact:  sqliteTransact,
 	}
+}
+
+// sqliteColumns reads the declared types, which say how values compare (sqlite.org/datatype3.html, section 3) and else
+// bind nobody.
+func sqliteColumns(ctx context.Context, db querier, name string) ([]column, error) {
+	schema, table := splitName(name)
+	query, args := "SELECT name, type, NULL FROM pragma_table_info(?)", []any{table}
+	if schema != "" {
+		query, args = "SELECT name, type, NULL FROM pragma_table_info(?, ?)", append(args, schema)
+	}
+	rows, err := db.QueryContext(ctx, query, args...)
+	return scanColumns(rows, err, func(c *column, _ sql.NullInt64) {
+		has := func(part string) bool { return strings.Contains(c.kind, part) }
+		switch {
+		case has("bool"), c.kind == "tinyint(1)":
+			c.class = classBoolean
+		case has("date"), has("time"):
+			c.class = classTime
+		case has("char"), has("clob"), has("text"), has("string"), has("uuid"), has("blob"), has("binary"):
+			c.class = classText
+		case c.kind == "", c.kind == "any":
+			c.class = classAny
+		case has("int"), has("numeric"), has("decimal"):
+			c.class = classInteger
+		}
+	})
 }
 
 const (

@@ -15,7 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
+	"slices"
 	"sync/atomic"
 
 	"rekey"
@@ -36,92 +36,131 @@ type Options struct {
 type Table struct {
 	read, write *sql.DB
 	dialect     Dialect
-	layout      layout
+	shape       shape
+	statements  statements
 	log         *slog.Logger
 
 	pool  *passhash.Pool
-	fresh passhash.Recipe // for rows whose own hash gives no example
+	fresh passhash.Recipe // for rows whose own hash gives no example; nil: there is none
 	floor passhash.Recipe // nil: the least of each format
 
-	find, update, probe string
-	finding             atomic.Pointer[sql.Stmt] // find, once prepared: it is what most requests are
+	finding atomic.Pointer[sql.Stmt] // find, once prepared: it is what most requests are
 }
 
 var _ rekey.Directory = (*Table)(nil)
 
-// New makes a Table. It touches no database; Ping does. Its error joins a *SettingError for every fault.
-func New(o Options) (*Table, error) {
+// New makes a Table. It looks at the database for the tables and columns that the settings name, and uses those that the
+// preset knows besides if they are there; changes of the schema need a new Table. Its error joins a *SettingError for
+// every fault.
+func New(ctx context.Context, o Options) (*Table, error) {
 	l, err := o.Settings.layout()
 	if err != nil {
 		return nil, err
 	}
 	t := &Table{
-		read: o.Read, write: o.Write, dialect: o.Dialect, layout: l, pool: passhash.NewPool(o.Settings.HashMemory),
-		fresh: l.hash, floor: l.floor, log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)),
+		read: o.Read, write: o.Write, dialect: o.Dialect, pool: passhash.NewPool(o.Settings.HashMemory),
+		floor: l.floor, log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)),
 	}
-	t.fresh = t.raise(t.fresh)
-	if err := t.pool.Fits(t.fresh); err != nil {
-		return nil, &SettingError{Key: "hash", Err: err}
+	if l.hash != nil {
+		t.fresh = t.raise(l.hash)
+		if err := t.pool.Fits(t.fresh); err != nil {
+			return nil, &SettingError{Key: "hash", Err: err}
+		}
 	}
-	t.prepare()
+	err = t.twice(ctx, func() error {
+		t.shape, err = examine(ctx, o.Read, o.Dialect, l)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	t.statements = t.shape.statements(o.Dialect)
 	return t, nil
-}
-
-// prepare writes the statements. Names are quoted and values are bound, without exception (T26).
-func (t *Table) prepare() {
-	q, l := t.dialect.quote, t.layout
-	table := t.dialect.quoteTable(l.table)
-	columns := q(l.id) + ", " + q(l.mobile) + ", " + q(l.password)
-
-	// The number is compared as the column compares, so that its index serves; what a lax collation matches besides is
-	// dropped by Find.
-	t.find = "SELECT " + columns + " FROM " + table + " WHERE " + q(l.mobile) + " = " + t.dialect.param(1) +
-		l.activeSQL(t.dialect, 2)
-
-	// A password that is NULL reads as the empty one.
-	t.update = "UPDATE " + table + " SET " + q(l.password) + " = " + t.dialect.param(1)
-	for _, column := range l.changed {
-		t.update += ", " + q(column) + " = CURRENT_TIMESTAMP"
-	}
-	t.update += " WHERE " + q(l.id) + " = " + t.dialect.param(2) +
-		" AND " + t.dialect.same(q(l.mobile), t.dialect.param(3)) +
-		" AND " + t.dialect.same("COALESCE("+q(l.password)+", '')", t.dialect.param(4)) + l.activeSQL(t.dialect, 5)
-
-	for _, column := range l.changed {
-		columns += ", " + q(column)
-	}
-	t.probe = "SELECT " + columns + " FROM " + table + " WHERE 1 = 0" + l.activeSQL(t.dialect, 1)
 }
 
 // Ping fails unless the database answers and has the table with every column that is needed. It is as cheap as Find.
 func (t *Table) Ping(ctx context.Context) error {
-	rows, err := t.read.QueryContext(ctx, t.probe, t.layout.activeValues()...)
+	err := t.twice(ctx, func() error {
+		rows, err := t.read.QueryContext(ctx, t.statements.probe.text, t.statements.probe.with(nil)...)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		rows.Next()
+		return rows.Err()
+	})
 	if err != nil {
-		return fmt.Errorf("users table %s: %w", t.layout.table, err)
-	}
-	defer rows.Close()
-	rows.Next()
-	if err := rows.Err(); err != nil {
-		return fmt.Errorf("users table %s: %w", t.layout.table, err)
+		return fmt.Errorf("users table %s: %w", t.shape.table, err)
 	}
 	return nil
 }
 
+// Rehearse runs every statement of a reset on no row and rolls back: it fails if a reset could not work, for want of a
+// right, of a column, or of a database that takes writes.
+func (t *Table) Rehearse(ctx context.Context) error {
+	err := t.dialect.transact(ctx, t.write, func(tx querier) error {
+		for _, s := range append([]statement{t.statements.update}, t.statements.deletes...) {
+			if _, err := tx.ExecContext(ctx, s.text, s.with(nil)...); err != nil {
+				return err
+			}
+		}
+		return errRehearsed
+	})
+	if !errors.Is(err, errRehearsed) {
+		return fmt.Errorf("a reset could not be written to the users table %s: %w", t.shape.table, err)
+	}
+	return nil
+}
+
+// errRehearsed undoes a transaction that was not meant.
+var errRehearsed = errors.New("rehearsed")
+
+// twice runs work, which must only read, and runs it again if it failed: the connection may have died in the pool, by a
+// restart of the server. The second time there is one that has just answered (T19).
+func (t *Table) twice(ctx context.Context, work func() error) error {
+	err := work()
+	if _, misconfigured := errors.AsType[*SettingError](err); err == nil || misconfigured || ctx.Err() != nil {
+		return err
+	}
+	conn, dead := alive(ctx, t.read)
+	if dead != nil {
+		return err
+	}
+	_ = conn.Close() // back to the pool, as its newest
+	return work()
+}
+
 // Find implements rekey.Directory. A row whose hash is of no known format, is malformed, or costs more than is allowed
 // (T41) is not among the accounts, and the log says so; the settings Hash and RecoverUnusable let rows in whose hash
-// can be replaced.
+// can be replaced. Rows in two spellings of the number are two accounts.
 func (t *Table) Find(ctx context.Context, n rekey.Number) ([]rekey.Account, error) {
 	if n.IsZero() {
 		return nil, nil
 	}
-	spelling := t.layout.spell(n)
-	statement, err := t.findStatement(ctx)
+	spelled := t.shape.spelled(n)
+	if len(spelled) == 0 { // the column can't hold this number
+		return nil, nil
+	}
+	var accounts []rekey.Account
+	err := t.twice(ctx, func() (err error) {
+		accounts, err = t.lookUp(ctx, n, spelled)
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("finding an account: %w", err)
 	}
-	rows, err := statement.QueryContext(ctx, append([]any{spelling}, t.layout.activeValues()...)...)
+	return accounts, nil
+}
+
+// lookUp is one attempt at Find.
+func (t *Table) lookUp(ctx context.Context, n rekey.Number, spelled []string) ([]rekey.Account, error) {
+	query, err := t.finder(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("finding an account: %w", err)
+		return nil, err
+	}
+	rows, err := query(ctx, t.statements.find.with(&values{spelled: spelled})...)
+	if err != nil {
+		return nil, err
 	}
 	defer rows.Close()
 	var accounts []rekey.Account
@@ -129,9 +168,11 @@ func (t *Table) Find(ctx context.Context, n rekey.Number) ([]rekey.Account, erro
 		var id, mobile string
 		var stored sql.NullString
 		if err := rows.Scan(&id, &mobile, &stored); err != nil {
-			return nil, fmt.Errorf("finding an account: %w", err)
+			return nil, err
 		}
-		if mobile != spelling { // the same to the column's collation only, such as full-width digits (T25)
+		// The same to the column's collation only, such as full-width digits (T25); or one account that has its number
+		// twice beside the table.
+		if !slices.Contains(spelled, mobile) || slices.ContainsFunc(accounts, func(a rekey.Account) bool { return a.ID == id }) {
 			continue
 		}
 		verify, err := t.verifier(stored.String)
@@ -143,26 +184,28 @@ func (t *Table) Find(ctx context.Context, n rekey.Number) ([]rekey.Account, erro
 		}
 		accounts = append(accounts, rekey.Account{ID: id, Number: n, Hash: stored.String, Verify: verify})
 	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("finding an account: %w", err)
-	}
-	return accounts, nil
+	return accounts, rows.Err()
 }
 
-// findStatement prepares find at the first use; the statement lives as long as the handle. Nobody waits for another's
-// preparation, whose context may be longer than his own.
-func (t *Table) findStatement(ctx context.Context) (*sql.Stmt, error) {
-	if statement := t.finding.Load(); statement != nil {
-		return statement, nil
+// finder runs find. It is prepared at the first use, where that is worth its while; the statement lives as long as the
+// handle. Nobody waits for another's preparation, whose context may be longer than his own.
+func (t *Table) finder(ctx context.Context) (func(context.Context, ...any) (*sql.Rows, error), error) {
+	if !t.dialect.prepares {
+		return func(ctx context.Context, args ...any) (*sql.Rows, error) {
+			return t.read.QueryContext(ctx, t.statements.find.text, args...)
+		}, nil
 	}
-	statement, err := t.read.PrepareContext(ctx, t.find)
+	if statement := t.finding.Load(); statement != nil {
+		return statement.QueryContext, nil
+	}
+	statement, err := t.read.PrepareContext(ctx, t.statements.find.text)
 	if err != nil {
 		return nil, err
 	}
 	if !t.finding.CompareAndSwap(nil, statement) {
 		_ = statement.Close() // another was first; nothing is lost with this one
 	}
-	return t.finding.Load(), nil
+	return t.finding.Load().QueryContext, nil
 }
 
 // SetPassword implements rekey.Directory. The hash is made before the transaction begins, in the format of a.Hash; the
@@ -176,24 +219,36 @@ func (t *Table) SetPassword(ctx context.Context, a rekey.Account, password strin
 	if err != nil {
 		return err
 	}
-	args := append([]any{hash, a.ID, t.layout.spell(a.Number), a.Hash}, t.layout.activeValues()...)
-	err = t.dialect.transact(ctx, t.write, func(tx querier) error {
-		result, err := tx.ExecContext(ctx, t.update, args...)
-		if err != nil {
-			return err
-		}
-		switch rows, err := result.RowsAffected(); {
-		case err != nil:
-			return err
-		case rows == 0:
-			return rekey.ErrStale
-		case rows > 1:
-			return fmt.Errorf("%d rows of %s have the same %s, which must be unique", rows, t.layout.table, t.layout.id)
-		}
-		return nil
-	})
+	spelled := t.shape.spelled(a.Number)
+	if len(spelled) == 0 { // no row of this table has such a number
+		return rekey.ErrStale
+	}
+	v := &values{id: a.ID, was: a.Hash, hash: hash, spelled: spelled}
+	err = t.dialect.transact(ctx, t.write, func(tx querier) error { return t.reset(ctx, tx, v) })
 	if err != nil {
 		return fmt.Errorf("setting a password: %w", err)
+	}
+	return nil
+}
+
+// reset is the transaction of SetPassword: the compare-and-set, and the sessions that die with the old password.
+func (t *Table) reset(ctx context.Context, tx querier, v *values) error {
+	result, err := tx.ExecContext(ctx, t.statements.update.text, t.statements.update.with(v)...)
+	if err != nil {
+		return err
+	}
+	switch rows, err := result.RowsAffected(); {
+	case err != nil:
+		return err
+	case rows == 0:
+		return rekey.ErrStale
+	case rows > 1:
+		return fmt.Errorf("%d rows of %s have the same %s, which must be unique", rows, t.shape.table, t.shape.id)
+	}
+	for _, s := range t.statements.deletes {
+		if _, err := tx.ExecContext(ctx, s.text, s.with(v)...); err != nil {
+			return fmt.Errorf("deleting sessions: %w", err)
+		}
 	}
 	return nil
 }
@@ -204,9 +259,11 @@ func (t *Table) verifier(stored string) (func(context.Context, string) (bool, er
 		return nil, err
 	}
 	return func(ctx context.Context, password string) (bool, error) {
+		password = t.submitted(password)
 		hash, err := passhash.Parse(stored)
-		if err != nil { // the row may be recovered all the same; it has no password that could be verified
-			return false, nil
+		if err != nil { // the row may be recovered all the same
+			legacy, err := passhash.ParseLegacy(stored)
+			return err == nil && legacy.Verify(password), nil
 		}
 		right, err := t.pool.Verify(ctx, hash, password)
 		if errors.Is(err, passhash.ErrBusy) {
@@ -216,18 +273,32 @@ func (t *Table) verifier(stored string) (func(context.Context, string) (bool, er
 	}, nil
 }
 
+// submitted is the password as the application gets it from its own login form.
+func (t *Table) submitted(password string) string {
+	if f := t.shape.preset.submitted; f != nil {
+		return f(password)
+	}
+	return password
+}
+
 // recipe is what replaces a stored hash: its own, raised to the floor. A hash without an example to follow gets the
-// recipe of the setting, if the settings allow that it is replaced; one that costs too much never does, since nothing
-// here could be as strong (T41).
+// recipe of the preset or the setting, if they allow that it is replaced; one that costs too much never does, since
+// nothing here could be as strong (T41).
 func (t *Table) recipe(stored string) (passhash.Recipe, error) {
 	hash, err := passhash.Parse(stored)
+	if err == nil && !t.shape.reads(hash.Name()) {
+		err = fmt.Errorf("%w: %s, which the preset's application does not read", passhash.ErrUnknown, hash.Name())
+	}
 	switch {
 	case err == nil:
 		recipe := t.raise(hash.Recipe())
 		return recipe, t.pool.Fits(recipe)
-	case errors.Is(err, passhash.ErrUnusable) && t.layout.recoverUnusable,
-		errors.Is(err, passhash.ErrUnknown) && t.layout.hashNamed,
-		errors.Is(err, passhash.ErrMalformed) && t.layout.hashNamed:
+	case t.fresh == nil:
+		return nil, err
+	case errors.Is(err, passhash.ErrUnusable) && t.shape.recoverUnusable,
+		errors.Is(err, passhash.ErrUnknown) && t.shape.hashNamed,
+		errors.Is(err, passhash.ErrMalformed) && t.shape.hashNamed,
+		errors.Is(err, passhash.ErrLegacy) && t.shape.upgrades(stored):
 		return t.fresh, nil
 	default:
 		return nil, err
@@ -246,7 +317,7 @@ func (t *Table) raise(r passhash.Recipe) passhash.Recipe {
 
 // make hashes in the pool.
 func (t *Table) make(ctx context.Context, r passhash.Recipe, password string) (string, error) {
-	hash, err := t.pool.Make(ctx, r, password)
+	hash, err := t.pool.Make(ctx, r, t.submitted(password))
 	switch {
 	case errors.Is(err, passhash.ErrBusy):
 		return "", rekey.ErrBusy
@@ -256,27 +327,4 @@ func (t *Table) make(ctx context.Context, r passhash.Recipe, password string) (s
 		return "", fmt.Errorf("hashing the new password: %w", err)
 	}
 	return hash, nil
-}
-
-// activeSQL is " AND …" for the conditions that make a row active, its first value being the parameter number next.
-func (l layout) activeSQL(d Dialect, next int) string {
-	var b strings.Builder
-	for _, c := range l.active {
-		b.WriteString(" AND " + d.quote(c.column))
-		if c.value != nil {
-			b.WriteString(" = " + d.param(next))
-			next++
-		}
-	}
-	return b.String()
-}
-
-func (l layout) activeValues() []any {
-	var values []any
-	for _, c := range l.active {
-		if c.value != nil {
-			values = append(values, *c.value)
-		}
-	}
-	return values
 }

@@ -37,7 +37,7 @@ func (c *configured) withUsers(t *terminal, create bool, do func(l *loaded, user
 		return err
 	}
 	opened := databases.Set{Create: create}
-	users, err := openUsers(t.ctx, &l.config, &opened, nil)
+	users, err := openEmbedded(t.ctx, &l.config, &opened, nil)
 	if err == nil {
 		err = do(l, users)
 	}

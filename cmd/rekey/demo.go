@@ -159,12 +159,16 @@ func demoKey(path string) (string, error) {
 
 // settle adds the people of the demo, each with a password that nobody knows.
 func (h *house) settle(ctx context.Context) error {
+	users, err := openEmbedded(ctx, h.config, &h.databases, h.log)
+	if err != nil {
+		return err
+	}
 	for _, mobile := range demoNumbers {
 		n, err := h.plan(mobile)
 		if err != nil {
 			return err
 		}
-		if _, err := h.users.Add(ctx, userdb.NewUser{Number: n, Password: rand.Text()}); err != nil && !errors.Is(err, userdb.ErrDuplicate) {
+		if _, err := users.Add(ctx, userdb.NewUser{Number: n, Password: rand.Text()}); err != nil && !errors.Is(err, userdb.ErrDuplicate) {
 			return err
 		}
 	}

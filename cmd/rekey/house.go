@@ -28,35 +28,79 @@ type house struct {
 	policy    *rekey.Policy
 	keys      *rekey.Keyring
 	databases databases.Set
-	users     *userdb.Embedded
+	users     *userdb.Table
 	codes     *codestore.Store
 	delivery  *delivery
 	service   *rekey.Service
 }
 
-// openUsers opens the users table and brings its schema up to date.
-func openUsers(ctx context.Context, c *config, d *databases.Set, log *slog.Logger) (*userdb.Embedded, error) {
-	db, err := d.Open(ctx, "users.dsn", c.Users.DSN)
+// openUsers opens the users table, the embedded one after bringing its schema up to date.
+func openUsers(ctx context.Context, c *config, d *databases.Set, log *slog.Logger) (*userdb.Table, error) {
+	if c.Users.Preset == embeddedPreset {
+		users, err := openEmbedded(ctx, c, d, log)
+		if err != nil {
+			return nil, err
+		}
+		return users.Table, nil
+	}
+	o, err := userOptions(ctx, c, d, log)
 	if err != nil {
 		return nil, err
 	}
-	users, err := userdb.NewEmbedded(userdb.Options{
-		Read: db.Read, Write: db.Write, Dialect: userdb.SQLite(), Settings: c.userSettings(), Log: log,
-	})
+	users, err := userdb.New(ctx, o)
 	if err != nil {
 		return nil, err
 	}
-	if err := users.Migrate(ctx); err != nil {
+	if err := users.Ping(ctx); err != nil {
+		return nil, fmt.Errorf("users.dsn: %w; grant what rekey grants prints", err)
+	}
+	if err := users.Rehearse(ctx); err != nil {
+		return nil, fmt.Errorf("users.dsn: %w; grant what rekey grants prints", err)
+	}
+	return users, nil
+}
+
+// embeddedPreset is the preset of the users table that rekey brings itself.
+const embeddedPreset = "rekey"
+
+// openEmbedded opens the embedded users table and brings its schema up to date.
+func openEmbedded(ctx context.Context, c *config, d *databases.Set, log *slog.Logger) (*userdb.Embedded, error) {
+	o, err := userOptions(ctx, c, d, log)
+	if err != nil {
+		return nil, err
+	}
+	users, err := userdb.NewEmbedded(ctx, o)
+	if err != nil {
 		return nil, fmt.Errorf("users.dsn: %w", err)
 	}
 	return users, nil
 }
 
+// userOptions opens the database of the users table.
+func userOptions(ctx context.Context, c *config, d *databases.Set, log *slog.Logger) (userdb.Options, error) {
+	db, err := d.Open(ctx, "users.dsn", c.Users.DSN)
+	if err != nil {
+		return userdb.Options{}, err
+	}
+	return userdb.Options{Read: db.Read, Write: db.Write, Dialect: userDialect(db.Kind), Settings: c.userSettings(), Log: log}, nil
+}
+
+func userDialect(kind databases.Kind) userdb.Dialect {
+	switch kind {
+	case "postgres":
+		return userdb.PostgreSQL()
+	case "mysql":
+		return userdb.MySQL()
+	default:
+		return userdb.SQLite()
+	}
+}
+
 // userSettings is the section [users] as package userdb takes it.
 func (c *config) userSettings() userdb.Settings {
 	s := userdb.Settings{
-		Preset: c.Users.Preset, Table: c.Users.Table, MobileFormat: c.Users.MobileFormat,
-		Hash: c.Users.Hash, HashFloor: c.Users.HashFloor, RecoverUnusable: c.Users.RecoverUnusable,
+		Preset: c.Users.Preset, Table: c.Users.Table, ID: c.Users.ID, Mobile: c.Users.Mobile, Password: c.Users.Password,
+		Active: c.Users.Active, Sessions: c.Users.Sessions, MobileFormat: c.Users.MobileFormat, Hash: c.Users.Hash, HashFloor: c.Users.HashFloor, RecoverUnusable: c.Users.RecoverUnusable,
 	}
 	if c.Numbers.Plan != anyRegion && c.Numbers.Plan != mainland {
 		s.CallingCode = fmt.Sprint(phonenumbers.GetCountryCodeForRegion(c.Numbers.Plan))

@@ -86,10 +86,7 @@ func New(dir string, o Options) (*House, error) {
 	if settings.HashFloor == "" {
 		settings.HashFloor = cheap
 	}
-	if h.Users, err = userdb.NewEmbedded(userdb.Options{Read: h.Read, Write: h.Write, Dialect: userdb.SQLite(), Settings: settings}); err != nil {
-		return nil, err
-	}
-	if err = h.Users.Migrate(ctx); err != nil {
+	if h.Users, err = userdb.NewEmbedded(ctx, userdb.Options{Read: h.Read, Write: h.Write, Dialect: userdb.SQLite(), Settings: settings}); err != nil {
 		return nil, err
 	}
 	if err = codestore.Migrate(ctx, h.Write, codestore.SQLite()); err != nil {

@@ -1,6 +1,7 @@
 package userdbtest
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -115,25 +116,53 @@ func findTellsEveryAccount(t *testing.T, harness Harness) {
 
 func oneSpellingAPerson(t *testing.T, harness Harness) {
 	spellings := []string{mobile, "+86" + mobile, "86" + mobile, "0086" + mobile, " " + mobile, mobile + " ", mobile + "\n",
-		"138 0000 0001", "138-0000-0001", fullWidth, arabicIndic, mobile + "0", "3800000001"}
-	for format, theirs := range map[string]string{"national": mobile, "e164": "+86" + mobile} {
+		"138 0000 0001", "138-0000-0001", fullWidth, arabicIndic, mobile + "0", "3800000001", "+1" + mobile}
+	for format, theirs := range map[string][]string{
+		"national": {mobile, "+86" + mobile, "86" + mobile, "0086" + mobile}, "e164": {"+86" + mobile, "86" + mobile, "0086" + mobile},
+	} {
 		table := harness(t, userdb.Settings{MobileFormat: format, HashFloor: Cheap})
-		want := ""
+		want := map[string]bool{}
 		for _, spelling := range spellings {
-			if id := table.Insert(t, Row{Mobile: spelling, Password: Hash(t, Cheap, secret)}); spelling == theirs {
-				want = id
+			if id := table.Insert(t, Row{Mobile: spelling, Password: Hash(t, Cheap, secret)}); slices.Contains(theirs, spelling) {
+				want[id] = true
 			}
 		}
-		if a := one(t, table, mobile); a.ID != want {
-			t.Errorf("%s: the row found has another spelling", format)
+		// Whoever is in the table in several spellings is there several times.
+		accounts := find(t, table, mobile)
+		for _, a := range accounts {
+			if !want[a.ID] {
+				t.Errorf("%s: found as %q", format, table.Read(t, a.ID).Mobile)
+			}
 		}
-		// The same national digits under another calling code are another person.
-		foreign, err := rekey.NewNumber("US", "1", mobile)
-		if err != nil {
-			t.Fatal(err)
+		if len(accounts) != len(theirs) {
+			t.Errorf("%s: %d rows found, want those of %d spellings", format, len(accounts), len(theirs))
 		}
-		if accounts, err := table.Directory.Find(t.Context(), foreign); err != nil || len(accounts) != 0 {
-			t.Errorf("%s: a number of another country finds %d accounts, %v", format, len(accounts), err)
+		// A reset finds its row in whichever spelling it is.
+		for _, a := range accounts {
+			before := table.Read(t, a.ID)
+			if err := table.Directory.SetPassword(t.Context(), a, another); err != nil {
+				t.Errorf("%s: %q: %v", format, before.Mobile, err)
+			}
+			if table.Read(t, a.ID).Mobile != before.Mobile {
+				t.Errorf("%s: %q is spelled otherwise now", format, before.Mobile)
+			}
+		}
+		// The same national digits under another calling code are another person: in China +1 380 000 0001 would be
+		// a number itself without its plus.
+		for _, digits := range []string{mobile, mobile[1:]} {
+			foreign, err := rekey.NewNumber("US", "1", digits)
+			if err != nil {
+				t.Fatal(err)
+			}
+			accounts, err := table.Directory.Find(t.Context(), foreign)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, a := range accounts {
+				if spelled := table.Read(t, a.ID).Mobile; strings.TrimLeft(spelled, "+0") != "1"+digits || format == "national" && spelled == mobile {
+					t.Errorf("%s: a number of another country finds %q", format, spelled)
+				}
+			}
 		}
 	}
 }

@@ -1,0 +1,147 @@
+package userdb
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"strings"
+)
+
+// Dialect is what differs between databases.
+type Dialect struct {
+	quote func(name string) string // a table or column name
+	param func(n int) string       // the placeholder of the n-th value, from 1
+	// text is an expression as text, as a scan should see it.
+	text func(expression string) string
+	// exact is an expression whose comparison with another is byte for byte, whatever the column's collation and type.
+	exact func(expression string) string
+	// now is the present time for a column of this type; utc: unless the type has a zone, as the time in UTC, else as
+	// that of the session's zone.
+	now func(c column, utc bool) string
+	// truth is a condition: the column is true.
+	truth func(expression string, c column) string
+
+	folds     bool   // names of columns are the same in any case
+	booleans  bool   // true and false are values of their own, not the integers 1 and 0
+	prepares  bool   // a statement prepared ahead is worth its while and survives a pooler
+	key       string // the type of an integer primary key that numbers itself
+	returning bool   // INSERT … RETURNING tells the new row's id; else LastInsertId does
+
+	// columns are those of a table, in its order; none: no such table, or none that may be seen. Without a schema before
+	// its name it is in the session's own.
+	columns func(ctx context.Context, db querier, table string) ([]column, error)
+	// rollsBack fails unless what is written to the table can be rolled back.
+	rollsBack func(ctx context.Context, db querier, table string) error
+	// migrating runs work in a transaction that no other process migrates beside.
+	migrating func(ctx context.Context, db *sql.DB, work func(querier) error) error
+	// transact runs work in one transaction of db and commits it, so that it is on disk when transact returns nil. If
+	// work fails, everything is rolled back and its error returned. If the commit fails, its outcome may be unknown.
+	transact func(ctx context.Context, db *sql.DB, work func(querier) error) error
+}
+
+// querier is a handle, or a transaction at work.
+type querier interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+	PrepareContext(ctx context.Context, query string) (*sql.Stmt, error)
+}
+
+// quoteTable quotes a table's name and the schema before it, if there is one.
+func (d Dialect) quoteTable(name string) string {
+	if schema, table := splitName(name); schema != "" {
+		return d.quote(schema) + "." + d.quote(table)
+	}
+	return d.quote(name)
+}
+
+// splitName is the schema, or "", and the table of a name in the configuration.
+func splitName(name string) (schema, table string) {
+	if schema, table, ok := strings.Cut(name, "."); ok {
+		return schema, table
+	}
+	return "", name
+}
+
+// class is what a column's type is good for.
+type class int
+
+const (
+	classOther class = iota
+	classText
+	classInteger
+	classBoolean
+	classTime
+	classAny // SQLite's columns without a type, which hold whatever is put there
+)
+
+// column is a column as the database describes it.
+type column struct {
+	name   string
+	kind   string // the type's own name, in small letters
+	class  class
+	zoned  bool  // of classTime: the type keeps an instant, not what a clock showed
+	length int64 // of classText: the characters that it holds; 0: no bound to speak of
+}
+
+// alive is a connection of a server's pool that has just answered. One that died while it lay in the pool, by a restart
+// of the server or a timeout on the way, would fail at its first statement, when it may be too late to tell what the
+// server did (T19). Dead ones leave the pool as they are met, so that it ends at the latest with a new connection. It
+// costs a round trip.
+func alive(ctx context.Context, db *sql.DB) (*sql.Conn, error) {
+	for {
+		conn, err := db.Conn(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if err = conn.PingContext(ctx); err == nil {
+			return conn, nil
+		}
+		_ = conn.Close() // it is dead
+		if !errors.Is(err, driver.ErrBadConn) || ctx.Err() != nil {
+			return nil, err
+		}
+	}
+}
+
+// serverTransact is Dialect.transact for a server. Nothing in it is done twice: what follows a lost connection is for
+// the caller's next look at the row to tell (T18, T19).
+func serverTransact(o *sql.TxOptions) func(context.Context, *sql.DB, func(querier) error) error {
+	return func(ctx context.Context, db *sql.DB, work func(querier) error) error {
+		conn, err := alive(ctx, db)
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		tx, err := conn.BeginTx(ctx, o)
+		if err != nil {
+			return err
+		}
+		if err := work(tx); err != nil {
+			_ = tx.Rollback() // where it fails the connection is gone, and with it the transaction
+			return err
+		}
+		return tx.Commit()
+	}
+}
+
+// scanColumns reads rows of name, type and length, and has describe classify each.
+func scanColumns(rows *sql.Rows, err error, describe func(c *column, size sql.NullInt64)) ([]column, error) {
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var all []column
+	for rows.Next() {
+		var c column
+		var size sql.NullInt64
+		if err := rows.Scan(&c.name, &c.kind, &size); err != nil {
+			return nil, err
+		}
+		c.kind = strings.ToLower(c.kind)
+		describe(&c, size)
+		all = append(all, c)
+	}
+	return all, rows.Err()
+}

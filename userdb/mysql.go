@@ -1,0 +1,100 @@
+package userdb
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// MySQL is the dialect of MySQL, from version 5.7 on, and MariaDB, from 10.3 on.
+//
+// MySQL tells how many rows an UPDATE changed, not how many it matched, unless the client asks for the latter
+// (clientFoundRows). Here both are the same, so that neither can be misread (T20): a matched row always changes, since a
+// new hash has a new salt.
+func MySQL() Dialect {
+	return Dialect{
+		quote: func(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" },
+		param: func(int) string { return "?" },
+		text:  func(expression string) string { return expression },
+		// As the bytes of UTF-8, whatever the column's character set and collation: most of MySQL's are blind to case,
+		// accents and spaces at the end.
+		exact: func(expression string) string { return "CAST(CONVERT(" + expression + " USING utf8mb4) AS BINARY)" },
+		now: func(c column, utc bool) string {
+			if utc && !c.zoned {
+				return "UTC_TIMESTAMP"
+			}
+			return "CURRENT_TIMESTAMP"
+		},
+		truth: func(expression string, _ column) string { return expression },
+
+		folds: true, key: "BIGINT AUTO_INCREMENT PRIMARY KEY",
+		columns:   mysqlColumns,
+		rollsBack: mysqlRollsBack,
+		migrating: mysqlMigrating,
+		// Whatever the level of isolation, an UPDATE that waited for another's reads the row as it is then.
+		transact: serverTransact(nil),
+	}
+}
+
+func mysqlColumns(ctx context.Context, db querier, name string) ([]column, error) {
+	schema, table := splitName(name)
+	rows, err := db.QueryContext(ctx, `SELECT COLUMN_NAME, DATA_TYPE, CHARACTER_MAXIMUM_LENGTH FROM information_schema.COLUMNS
+WHERE TABLE_SCHEMA = COALESCE(NULLIF(?, ''), DATABASE()) AND TABLE_NAME = ? ORDER BY ORDINAL_POSITION`, schema, table)
+	return scanColumns(rows, err, func(c *column, size sql.NullInt64) {
+		switch c.kind {
+		case "char", "varchar", "tinytext", "text", "mediumtext", "longtext", "enum", "set",
+			"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob", "uuid":
+			c.class, c.length = classText, size.Int64
+		case "tinyint", "smallint", "mediumint", "int", "bigint", "decimal":
+			c.class = classInteger
+		case "bit":
+			c.class = classBoolean
+		case "datetime", "date":
+			c.class = classTime
+		case "timestamp":
+			c.class, c.zoned = classTime, true
+		}
+	})
+}
+
+// mysqlRollsBack refuses the engines that write at once what belongs to a transaction, such as MyISAM and Aria.
+func mysqlRollsBack(ctx context.Context, db querier, name string) error {
+	schema, table := splitName(name)
+	var engine string
+	err := db.QueryRowContext(ctx, `SELECT t.ENGINE FROM information_schema.TABLES t JOIN information_schema.ENGINES e ON e.ENGINE = t.ENGINE
+WHERE t.TABLE_SCHEMA = COALESCE(NULLIF(?, ''), DATABASE()) AND t.TABLE_NAME = ? AND COALESCE(e.TRANSACTIONS, 'NO') <> 'YES'`,
+		schema, table).Scan(&engine)
+	switch {
+	case errors.Is(err, sql.ErrNoRows): // of another engine, or a view
+		return nil
+	case err != nil:
+		return err
+	}
+	return fmt.Errorf("%s is of the engine %s, which can't roll back: ALTER TABLE %s ENGINE=InnoDB", name, engine, MySQL().quoteTable(name))
+}
+
+// mysqlMigrating holds a named lock meanwhile, since a CREATE TABLE ends MySQL's transaction and with it every lock of
+// its rows; what is done when work fails stays done. The lock's name is the server's, so that it carries the database's.
+func mysqlMigrating(ctx context.Context, db *sql.DB, work func(querier) error) error {
+	conn, err := alive(ctx, db)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	const name = "CONCAT('rekey ', MD5(DATABASE()))"
+	var locked sql.NullInt64
+	if err := conn.QueryRowContext(ctx, "SELECT GET_LOCK("+name+", 10)").Scan(&locked); err != nil {
+		return err
+	}
+	if locked.Int64 != 1 {
+		return errors.New("another process has been migrating for 10 seconds; try again once it is done")
+	}
+	err = work(conn)
+	// The lock is the connection's: one that can't let go of it must not go back to the pool.
+	if _, released := conn.ExecContext(context.WithoutCancel(ctx), "DO RELEASE_LOCK("+name+")"); released != nil {
+		discard(conn)
+	}
+	return err
+}

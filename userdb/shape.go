@@ -1,0 +1,165 @@
+package userdb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// tableColumns are the columns of a table as the dialect describes them.
+type tableColumns struct {
+	all   []column
+	folds bool
+}
+
+func (t tableColumns) find(name string) (column, bool) {
+	i := slices.IndexFunc(t.all, func(c column) bool { return c.name == name || t.folds && strings.EqualFold(c.name, name) })
+	if i < 0 {
+		return column{}, false
+	}
+	return t.all[i], true
+}
+
+func (t tableColumns) String() string {
+	var names []string
+	for _, c := range t.all {
+		names = append(names, c.name)
+	}
+	return strings.Join(names, ", ")
+}
+
+// shape is a layout that fits the tables that are there, and the columns that it names.
+type shape struct {
+	layout
+	idColumn, mobileColumn, passwordColumn column
+	activeColumns                          []column // by layout.active
+	writeColumns                           []column // by layout.writes
+}
+
+// examine looks at the tables that a layout names. It returns every fault as a *SettingError, joined, and leaves out what
+// is optional and missing.
+func examine(ctx context.Context, db querier, d Dialect, l layout) (shape, error) {
+	s := shape{layout: l}
+	users, err := columnsOf(ctx, db, d, l.table)
+	if err != nil {
+		return s, err
+	}
+	if len(users.all) == 0 {
+		return s, &SettingError{Key: "table", Err: fmt.Errorf("the database has no table %s that this user may see; "+
+			"name the users table, or grant the rights that rekey grants prints", l.table)}
+	}
+	var faults []error
+	fault := func(key, format string, args ...any) {
+		faults = append(faults, &SettingError{Key: key, Err: fmt.Errorf(format, args...)})
+	}
+	find := func(key string, in tableColumns, table, name, use string) column {
+		c, ok := in.find(name)
+		if !ok {
+			fault(key, "the table %s has no column %s, %s; it has %s", table, name, use, in)
+		}
+		return c
+	}
+	s.idColumn = find("id", users, l.table, l.id, "which should be its primary key")
+	s.passwordColumn = find("password", users, l.table, l.password, "which should hold the password's hash")
+	if c := s.passwordColumn; c.name != "" && !c.holds(classText) {
+		fault("password", "the column %s is of the type %s, which can't hold a hash; name the one that does", c.name, c.kind)
+	}
+	holder, table, name := users, l.table, l.mobile
+	if m := l.preset.meta; m != nil {
+		table, name = l.metaTable(), m.value
+		if holder, err = columnsOf(ctx, db, d, table); err != nil {
+			return s, err
+		}
+		find("table", holder, table, m.user, "which should be the user's id")
+		find("table", holder, table, m.key, "which should be the key of a value")
+	}
+	s.mobileColumn = find("mobile", holder, table, name, "which should hold the mobile number")
+	if c := s.mobileColumn; c.name != "" && !c.holds(classText, classInteger) {
+		fault("mobile", "the column %s is of the type %s, which can't hold a number; name the one that does, of text or integers", c.name, c.kind)
+	}
+	for _, c := range l.active {
+		found := find("active", users, l.table, c.column, "which should tell whether an account is active; write none if every one is")
+		if err := c.fits(found, d); err != nil && found.name != "" {
+			fault("active", "the column %s: %w", found.name, err)
+		}
+		s.activeColumns = append(s.activeColumns, found)
+	}
+	for _, c := range l.alive {
+		if found, ok := users.find(c.column); ok {
+			s.active, s.activeColumns = append(s.active[:len(s.active):len(s.active)], c), append(s.activeColumns, found)
+		}
+	}
+	s.writes = nil
+	for _, w := range l.writes {
+		found, ok := users.find(w.column)
+		if ok && w.fits(found) {
+			s.writes, s.writeColumns = append(s.writes, w), append(s.writeColumns, found)
+		}
+	}
+	if err := d.rollsBack(ctx, db, l.table); err != nil {
+		fault("table", "%w", err)
+	}
+	s.sessions = nil
+	for _, o := range l.sessions {
+		in, err := columnsOf(ctx, db, d, o.table)
+		if err != nil {
+			return s, err
+		}
+		if _, ok := in.find(o.column); !ok {
+			if !o.optional {
+				fault("sessions", "there is no column %s in a table %s that this user may see; write table.column, or grant the rights that "+
+					"rekey grants prints", o.column, o.table)
+			}
+			continue
+		}
+		if err := d.rollsBack(ctx, db, o.table); err != nil {
+			fault("sessions", "%w", err)
+		}
+		s.sessions = append(s.sessions, o)
+	}
+	return s, errors.Join(faults...)
+}
+
+func columnsOf(ctx context.Context, db querier, d Dialect, name string) (tableColumns, error) {
+	all, err := d.columns(ctx, db, name)
+	if err != nil {
+		return tableColumns{}, fmt.Errorf("looking at the table %s: %w", name, err)
+	}
+	return tableColumns{all: all, folds: d.folds}, nil
+}
+
+// holds reports whether the column is of one of the classes, or of no type at all.
+func (c column) holds(classes ...class) bool {
+	return c.class == classAny || slices.Contains(classes, c.class)
+}
+
+// fits fails unless the column can be compared as the condition says. A text that is no number, compared with a column of
+// numbers, counts as 0 in MySQL: every row might be active.
+func (c condition) fits(of column, d Dialect) error {
+	switch {
+	case c.null:
+		return nil
+	case c.value == nil:
+		if !of.holds(classBoolean, classInteger) {
+			return fmt.Errorf("is of the type %s and neither true nor false; write %s=VALUE", of.kind, c.column)
+		}
+	case of.class == classInteger || of.class == classBoolean && !d.booleans:
+		_, err := integer(*c.value)
+		return err
+	}
+	return nil
+}
+
+// fits reports whether the column can be set so. A time kept as a number is left alone: nobody says in which unit.
+func (w write) fits(c column) bool {
+	switch w.to {
+	case toNow:
+		return c.holds(classTime)
+	case toRandom, toEmpty:
+		return c.holds(classText)
+	default:
+		return true
+	}
+}
