@@ -1,0 +1,168 @@
+// Package servers starts real PostgreSQL and MariaDB servers for tests, on loopback, with files of their own.
+//
+// A package whose tests need a database hands its TestMain to Run and then asks for one where it needs it:
+//
+//	func TestMain(m *testing.M) { os.Exit(servers.Run(m)) }
+//
+//	func TestSomething(t *testing.T) {
+//		t.Parallel()
+//		db := servers.PostgreSQL(t)
+//		…
+//	}
+//
+// PostgreSQL and MariaDB give each caller an empty database on a server that the whole test binary shares; it starts when
+// the first test asks for it, in a second or two. A test that stops or kills its server starts one of its own, by
+// StartPostgreSQL or StartMariaDB. PgBouncer and Proxy stand between rekey and a server.
+//
+// Nothing outlives the test binary: its servers die with it, however it ends, and what files a binary that was killed
+// left behind is removed by the next one. A program that is not installed skips the test, and fails it where CI is set.
+package servers
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// patience is how long a server may take for what must come (its start, its end, a statement), on a machine of any speed.
+const patience = 2 * time.Minute
+
+// fleet is the servers that the tests of one binary share. Each starts once, and a start that failed fails everybody.
+type fleet struct {
+	postgresql, mariadb func() (*Server, error)
+
+	mu      sync.Mutex
+	started []*Server
+}
+
+func newFleet() *fleet {
+	f := &fleet{}
+	f.postgresql = sync.OnceValues(func() (*Server, error) { return f.start(findPostgreSQL) })
+	f.mariadb = sync.OnceValues(func() (*Server, error) { return f.start(findMariaDB) })
+	return f
+}
+
+func (f *fleet) start(find func() (engine, error)) (*Server, error) {
+	s, err := newServer(find, true)
+	if err != nil {
+		return nil, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.started = append(f.started, s)
+	return s, nil
+}
+
+// close ends the servers without grace, since their files go with them.
+func (f *fleet) close() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var failed []error
+	for _, s := range f.started {
+		failed = append(failed, s.close())
+	}
+	return errors.Join(failed...)
+}
+
+// shared is the fleet while Run is at work. It is a variable of the package, which the house does without elsewhere,
+// because testing gives a binary no other place for what outlives a test; Run alone sets it, and clears it.
+var shared atomic.Pointer[fleet]
+
+// Run runs the tests of a binary and then ends the servers that they shared and removes their files. It returns the exit
+// code for os.Exit: that of the tests, or 1 if they passed and the servers could not be removed.
+func Run(m *testing.M) int {
+	f := newFleet()
+	if !shared.CompareAndSwap(nil, f) {
+		panic("servers.Run is called once, by TestMain")
+	}
+	code := m.Run()
+	shared.Store(nil)
+	if err := f.close(); err != nil {
+		fmt.Fprintln(os.Stderr, "servers:", err)
+		code = max(code, 1)
+	}
+	return code
+}
+
+// PostgreSQL makes an empty database on the PostgreSQL server that the binary's tests share, which does without fsync. It
+// is dropped when the test ends.
+func PostgreSQL(t testing.TB) Database {
+	t.Helper()
+	return sharedDatabase(t, func(f *fleet) (*Server, error) { return f.postgresql() })
+}
+
+// MariaDB makes an empty database on the MariaDB server that the binary's tests share, which flushes its log once a second
+// only. It is dropped when the test ends.
+func MariaDB(t testing.TB) Database {
+	t.Helper()
+	return sharedDatabase(t, func(f *fleet) (*Server, error) { return f.mariadb() })
+}
+
+func sharedDatabase(t testing.TB, server func(*fleet) (*Server, error)) Database {
+	t.Helper()
+	f := shared.Load()
+	if f == nil {
+		t.Fatal("the shared servers need a TestMain in this package that ends them: " +
+			"func TestMain(m *testing.M) { os.Exit(servers.Run(m)) }")
+	}
+	s, err := server(f)
+	require(t, err)
+	d := s.NewDatabase(t)
+	t.Cleanup(func() {
+		if err := s.drop(d); err != nil {
+			t.Errorf("dropping the test's database: %v", err)
+		}
+	})
+	return d
+}
+
+// StartPostgreSQL starts a PostgreSQL server for this test alone, as durable as PostgreSQL is by default. It is ended and
+// its files are removed when the test ends.
+func StartPostgreSQL(t testing.TB) *Server {
+	t.Helper()
+	return startFor(t, findPostgreSQL)
+}
+
+// StartMariaDB is StartPostgreSQL with MariaDB.
+func StartMariaDB(t testing.TB) *Server {
+	t.Helper()
+	return startFor(t, findMariaDB)
+}
+
+func startFor(t testing.TB, find func() (engine, error)) *Server {
+	t.Helper()
+	s, err := newServer(find, false)
+	require(t, err)
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("%s said last:\n%s", s.engine.name(), s.home.said())
+		}
+		if err := s.close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// notInstalled is a program that a test needs.
+type notInstalled struct{ program, debian string }
+
+func (n *notInstalled) Error() string {
+	return fmt.Sprintf("%s is not installed: apt-get install %s, or make tools", n.program, n.debian)
+}
+
+// require ends a test at an error. A program that is not installed skips it, and is a failure where CI is set.
+func require(t testing.TB, err error) {
+	t.Helper()
+	if err == nil {
+		return
+	}
+	if _, ok := errors.AsType[*notInstalled](err); ok && os.Getenv("CI") == "" {
+		t.Skip(err)
+	}
+	t.Fatal(err)
+}
