@@ -223,6 +223,12 @@ func longToken(s string) error {
 var stores = []string{"memory:", "sqlite:", "postgres://", "postgresql://", "mysql://", "redis://", "rediss://",
 	"redis+sentinel://", "redis+cluster://"}
 
+// dataSource takes those of SQL databases.
+func dataSource(s string) error {
+	_, err := databases.Parse(s)
+	return err
+}
+
 // database takes data sources of the schemes that this version opens, and tells those of later ones from mistakes.
 func database(now ...string) func(string) error {
 	return func(s string) error {
@@ -243,11 +249,10 @@ func databaseOf(schemes ...string) func(string) error {
 			switch {
 			case !ok:
 				continue
-			case scheme == "memory:" && rest != "":
+			case scheme != "memory:":
+				return dataSource(s)
+			case rest != "":
 				return errors.New("must be memory: with nothing behind it")
-			case scheme == "sqlite:":
-				_, err := databases.Parse(s)
-				return err
 			}
 			return nil
 		}

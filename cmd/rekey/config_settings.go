@@ -1,10 +1,12 @@
 package main
 
 import (
+	"encoding/json"
 	"regexp"
 	"time"
 
 	"rekey"
+	"rekey/cmd/rekey/databases"
 	"rekey/sms"
 )
 
@@ -40,7 +42,7 @@ func (c *config) declare() []*setting {
 		{key: "disclosure", initial: "true", value: truth(&c.Disclosure)},
 
 		{key: "users.preset", initial: "rekey", value: text(&c.Users.Preset)},
-		{key: "users.dsn", initial: "sqlite:rekey.db", value: text(&c.Users.DSN, database("sqlite:")), hide: hidePassword},
+		{key: "users.dsn", initial: "sqlite:rekey.db", value: text(&c.Users.DSN, dataSource), hide: hideSource},
 		{key: "users.table", value: text(&c.Users.Table)},
 		{key: "users.id", value: text(&c.Users.ID)},
 		{key: "users.mobile", value: text(&c.Users.Mobile)},
@@ -55,7 +57,7 @@ func (c *config) declare() []*setting {
 		{key: "numbers.plan", initial: "CN", value: text(&c.Numbers.Plan, plan)},
 		{key: "numbers.allow", value: list(&c.Numbers.Allow, plan)},
 
-		{key: "codes.store", initial: "sqlite:rekey.db", value: text(&c.Codes.Store, database("memory:", "sqlite:")), hide: hidePassword},
+		{key: "codes.store", initial: "sqlite:rekey.db", value: text(&c.Codes.Store, database("memory:", "sqlite:")), hide: hideSource},
 		{key: "codes.lifetime", initial: "5m", value: duration(&c.Codes.Lifetime, between(30*time.Second, rekey.MaxLifetime, spellDuration))},
 		{key: "codes.interval", initial: "60s", value: duration(&c.Codes.Interval, between(time.Second, time.Hour, spellDuration))},
 		{key: "codes.guesses", initial: "5", value: whole(&c.Codes.Guesses, between(1, 10, decimal))},
@@ -105,7 +107,7 @@ func (c *config) declare() []*setting {
 
 		{key: "notify.sms", initial: "false", value: truth(&c.Notify.SMS, laterTrue)},
 
-		{key: "audit.store", initial: "sqlite:rekey.db", value: text(&c.Audit.Store, databaseOf("sqlite:", "postgres://", "mysql://")), hide: hidePassword},
+		{key: "audit.store", initial: "sqlite:rekey.db", value: text(&c.Audit.Store, databaseOf("sqlite:", "postgres://", "mysql://")), hide: hideSource},
 		{key: "audit.keep", initial: "180d", value: duration(&c.Audit.Keep, between(day, 3650*day, spellDuration))},
 
 		{key: "admin.listen", initial: "127.0.0.1:8001", value: text(&c.Admin.Listen, hostPort)},
@@ -160,7 +162,17 @@ var (
 	queryPart     = regexp.MustCompile(`\?[^"]+`)
 )
 
-// hidePassword hides the password of a data source's address.
+// hideSource hides the password of a data source, wherever in it that may be.
+func hideSource(shown string) (string, bool) {
+	var dsn string
+	if err := json.Unmarshal([]byte(shown), &dsn); err != nil { // what quote wrote is JSON
+		return hideAll(shown)
+	}
+	masked, secret := databases.Mask(dsn)
+	return quote(masked), secret
+}
+
+// hidePassword hides the password in a URL.
 func hidePassword(shown string) (string, bool) {
 	masked := userinfo.ReplaceAllString(shown, "://$1:"+hidden+"@")
 	masked = passwordParam.ReplaceAllString(masked, "${1}"+hidden)

@@ -1,5 +1,5 @@
-// Package databases opens the SQL databases that settings name, with all that rekey depends on in how they are opened.
-// It is a package of its own so that tests across the parts open them exactly as the program does.
+// Package databases opens the SQL databases that settings name, with every option that rekey depends on. It is a package of
+// its own so that tests across the parts open them exactly as the program does.
 package databases
 
 import (
@@ -7,52 +7,65 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"path/filepath"
 )
 
 // Set is the open databases, one each however many settings name it: SQLite lets one connection write, and two that want
-// to would wait for each other. The zero Set opens what is there. It is for one goroutine; its databases are for many.
+// to would wait for each other; of a server, a pool twice is twice its connections. The zero Set opens what is there. It
+// is for one goroutine; the databases in it are for many.
 type Set struct {
-	Create bool // makes a file that is not there; else that is an error: a command that reads was started in a wrong folder
+	Create bool // makes a SQLite file that is not there; else that is an error: a command that reads was started in a wrong folder
 	open   map[string]*DB
 }
 
-// DB is an open database.
+// DB is an open database. Package userdb and others take its two pools.
 type DB struct {
 	Kind  Kind
-	Read  *sql.DB // of SQLite, a pool that can't write
+	Read  *sql.DB // of SQLite, a pool that can't write; of a server, the same as Write
 	Write *sql.DB // of SQLite, one connection
 }
 
-// Open opens a data source; key is the setting that names it, with which errors begin. The Set keeps what it opens and
-// closes it.
+// Open opens a data source and makes sure, within some seconds, that it can be used. key is the setting that names it,
+// with which errors begin; they say what to do, and never hold its password (T36). The Set keeps what it opens and closes
+// it.
+//
+// A process takes at most ten connections to a server, or pool_max of them: N replicas take N times as many at their
+// busiest. One that is idle is given up after five minutes, each after half an hour.
 func (s *Set) Open(ctx context.Context, key, dsn string) (*DB, error) {
 	source, err := Parse(dsn)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", key, err)
 	}
-	path, err := filepath.Abs(source.file)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", key, err)
+	name := dsn
+	if source.Kind == SQLite {
+		if name, err = source.resolved(); err != nil {
+			return nil, fmt.Errorf("%s: %w", key, err)
+		}
 	}
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real
-	}
-	if db := s.open[path]; db != nil {
+	if db := s.open[name]; db != nil {
 		return db, nil
 	}
-	db, err := openFile(ctx, path, s.Create)
+	var db *DB
+	if source.Kind == SQLite {
+		db, err = openFile(ctx, name, s.Create)
+	} else {
+		db, err = openServer(ctx, source)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", key, err)
 	}
 	if s.open == nil {
 		s.open = map[string]*DB{}
 	}
-	s.open[path] = db
+	s.open[name] = db
 	return db, nil
 }
 
-func (db *DB) close() error { return errors.Join(db.Read.Close(), db.Write.Close()) }
+func (db *DB) close() error {
+	if db.Read == db.Write {
+		return db.Write.Close()
+	}
+	return errors.Join(db.Read.Close(), db.Write.Close())
+}
 
 // Close closes all databases. The last connection of a SQLite file moves its WAL into it.
 func (s *Set) Close() error {

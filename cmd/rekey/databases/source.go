@@ -1,48 +1,124 @@
 package databases
 
 import (
-	"errors"
-	"fmt"
+	"database/sql/driver"
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
 	"strings"
-	"unicode"
+	"time"
 )
 
 // Kind is a family of databases that are asked alike.
 type Kind string
 
-// SQLite is a file of this machine.
-const SQLite Kind = "sqlite"
+const (
+	SQLite     Kind = "sqlite"   // a file of this machine
+	PostgreSQL Kind = "postgres" // and what speaks its protocol, poolers too
+	MySQL      Kind = "mysql"    // and MariaDB
+)
 
-// Source is a data source as a setting names it.
+// Source is a data source taken apart. However it is printed, its password is hidden (T36).
 type Source struct {
 	Kind Kind
-	file string // as written
+
+	file string // of SQLite, as written
+
+	// Of a server:
+	user, password, database string
+	hosts                    []host        // in the order in which they are tried; none: there is a socket
+	socket                   string        // its path; of PostgreSQL, that of its folder
+	port                     uint16        // of PostgreSQL's socket, a part of its name
+	tls                      encryption    // of connections to hosts
+	patience                 time.Duration // how long a connection to one host may take to come about
+	pool                     int           // the most connections at once
+	target, schemas, program string        // of PostgreSQL: which server will do, search_path, application_name
+	given                    url.Values    // the parameters as written
 }
 
-// Parse takes a data source apart, without touching the file that it names. An error is the end of a sentence that begins
-// with the setting, and says what to write instead.
-func Parse(dsn string) (Source, error) {
-	path, ok := strings.CutPrefix(dsn, "sqlite:")
-	if !ok {
-		return Source{}, errors.New(`must begin with "sqlite:", such as "sqlite:rekey.db"`)
-	}
-	return Source{Kind: SQLite, file: path}, fileName(path)
+// host is where a server listens.
+type host struct {
+	name string // or its address, IPv6 without brackets
+	port uint16
 }
+
+func (h host) String() string { return net.JoinHostPort(h.name, strconv.Itoa(int(h.port))) }
+
+// local reports whether the name is one of this machine's own.
+func (h host) local() bool {
+	a, err := netip.ParseAddr(h.name)
+	return h.name == "localhost" || err == nil && a.Unmap().IsLoopback()
+}
+
+const hidden = "(hidden)"
 
 // String is the data source as it may be shown.
-func (s Source) String() string { return "sqlite:" + s.file }
-
-func fileName(path string) error {
-	switch {
-	case path == "" || strings.HasSuffix(path, "/"):
-		return errForm("sqlite: and a file", `"sqlite:rekey.db"`)
-	case strings.HasPrefix(path, ":") || strings.HasPrefix(path, "//") || strings.ContainsRune(path, '?'):
-		return errForm("sqlite: and the path of a file, without options", `"sqlite:/var/lib/rekey/rekey.db"`)
-	case strings.ContainsFunc(path, unicode.IsControl):
-		return errors.New("has a control character in its path; remove it")
+func (s Source) String() string {
+	if s.Kind == SQLite {
+		return "sqlite:" + s.file
 	}
-	return nil
+	var b strings.Builder
+	b.WriteString(string(s.Kind) + "://" + url.User(s.user).String())
+	if s.password != "" {
+		b.WriteString(":" + hidden)
+	}
+	b.WriteByte('@')
+	for i, h := range s.hosts {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(h.String())
+	}
+	b.WriteString("/" + url.PathEscape(s.database))
+	if len(s.given) > 0 {
+		b.WriteString("?" + strings.ReplaceAll(s.given.Encode(), "%2F", "/")) // as people write paths
+	}
+	return b.String()
 }
 
-// errForm says what a data source must look like, without repeating what it is: it may hold a password.
-func errForm(what, example string) error { return fmt.Errorf("must be %s, such as %s", what, example) }
+// GoString keeps %#v from telling what String hides.
+func (s Source) GoString() string { return s.String() }
+
+// Exposed reports whether somebody on the network could read what passes between here and the server, or answer in its
+// place: it is on another machine, as far as its name tells, and its certificate is not verified.
+func (s Source) Exposed() bool {
+	return !s.tls.verifies() && slices.ContainsFunc(s.hosts, func(h host) bool { return !h.local() })
+}
+
+// Connector makes connections to the data source with every option that rekey depends on, as those of a DB are made. Those
+// to a SQLite file read and write; one of them at a time should. It reads the files of certificates that the data source
+// names, and connects to nothing yet.
+func (s Source) Connector() (driver.Connector, error) {
+	switch s.Kind {
+	case PostgreSQL:
+		return s.postgres()
+	case MySQL:
+		return s.mysql()
+	}
+	path, err := s.resolved()
+	if err != nil {
+		return nil, err
+	}
+	return sqliteWriter(path)
+}
+
+// Mask is a data source as it may be shown, and reports whether it holds a password. Where Parse refuses it, any part of
+// it may be one of the password, and only its scheme is shown (T36).
+func Mask(dsn string) (masked string, secret bool) {
+	if s, err := Parse(dsn); err == nil {
+		return s.String(), s.password != ""
+	}
+	if dsn == "" || strings.HasPrefix(dsn, "sqlite:") || strings.HasPrefix(dsn, "memory:") {
+		return dsn, false
+	}
+	for _, f := range servers {
+		for _, scheme := range f.schemes {
+			if strings.HasPrefix(dsn, scheme) {
+				return scheme + hidden, true
+			}
+		}
+	}
+	return hidden, true
+}

@@ -3,12 +3,16 @@ package databases
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net/url"
 	"os"
+	"path/filepath"
 	"runtime"
+	"strings"
+	"unicode"
 
 	"modernc.org/sqlite"
 )
@@ -16,6 +20,43 @@ import (
 // busyTimeout is how long a statement waits for another process that writes, in milliseconds: rekey user import holds
 // the lock while it stores, a second or two for 100,000 rows.
 const busyTimeout = 5000
+
+// fileName judges what stands behind sqlite:, as Parse does.
+func fileName(path string) error {
+	switch {
+	case path == "" || strings.HasSuffix(path, "/"):
+		return errors.New(`must be sqlite: and a file, such as "sqlite:rekey.db"`)
+	case strings.HasPrefix(path, ":") || strings.HasPrefix(path, "//") || strings.ContainsRune(path, '?'):
+		return errors.New(`must be sqlite: and the path of a file, without options, such as "sqlite:/var/lib/rekey/rekey.db"`)
+	case strings.ContainsFunc(path, unicode.IsControl):
+		return errors.New("has a control character in its path; remove it")
+	}
+	return nil
+}
+
+// resolved is the file, with one spelling for each.
+func (s Source) resolved() (string, error) {
+	path, err := filepath.Abs(s.file)
+	if err != nil {
+		return "", err
+	}
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	return path, nil
+}
+
+func sqliteWriter(path string) (driver.Connector, error) {
+	return sqlite.NewConnector(sqliteAddress(path) + "&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_txlock=immediate")
+}
+
+func sqliteReader(path string) (driver.Connector, error) {
+	return sqlite.NewConnector(sqliteAddress(path) + "&_pragma=query_only(1)")
+}
+
+func sqliteAddress(path string) string {
+	return "file:" + (&url.URL{Path: path}).EscapedPath() + fmt.Sprintf("?_pragma=busy_timeout(%d)", busyTimeout)
+}
 
 // openFile opens a SQLite file, and makes it where create says so.
 //
@@ -32,22 +73,17 @@ func openFile(ctx context.Context, path string, create bool) (*DB, error) {
 		return nil, fmt.Errorf("%s is not there; run in the service's folder or give --config", path)
 	}
 	if err != nil {
-		cause := err
-		if e, ok := errors.AsType[*fs.PathError](err); ok {
-			cause = e.Err // without the path a second time
-		}
-		return nil, fmt.Errorf("%s can't be opened for writing: %w; give this user the right to it, or name another file", path, cause)
+		return nil, fmt.Errorf("%s can't be opened for writing: %w; give this user the right to it, or name another file", path, bare(err))
 	}
 	if err := found.Close(); err != nil {
 		return nil, err
 	}
 
-	address := "file:" + (&url.URL{Path: path}).EscapedPath() + fmt.Sprintf("?_pragma=busy_timeout(%d)", busyTimeout)
-	writer, err := sqlite.NewConnector(address + "&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_txlock=immediate")
+	writer, err := sqliteWriter(path)
 	if err != nil {
 		return nil, err
 	}
-	reader, err := sqlite.NewConnector(address + "&_pragma=query_only(1)")
+	reader, err := sqliteReader(path)
 	if err != nil {
 		return nil, err
 	}
@@ -62,4 +98,12 @@ func openFile(ctx context.Context, path string, create bool) (*DB, error) {
 		return nil, errors.Join(fmt.Errorf("%s can't be used as a SQLite file: %w", path, err), db.close())
 	}
 	return db, nil
+}
+
+// bare is why a file can't be opened, without its path, which stands beside it already.
+func bare(err error) error {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		return e.Err
+	}
+	return err
 }
