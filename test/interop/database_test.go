@@ -5,78 +5,73 @@ import (
 	"database/sql"
 	"encoding/hex"
 	"fmt"
-	"net"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
-	"github.com/go-sql-driver/mysql"
-	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
-	_ "modernc.org/sqlite"             // the driver "sqlite"
+	_ "modernc.org/sqlite" // the driver "sqlite"
 
 	"rekey/test/servers"
 )
 
 // database is a new and empty one.
 type database struct {
-	engine                           string // sqlite, postgres or mysql
-	dsn                              string // as rekey.toml has it
-	name, host, port, user, password string // name is the file for SQLite
+	engine string   // sqlite, postgres or mysql
+	dsn    string   // as rekey.toml has it
+	name   string   // for SQLite, the file
+	env    []string // tells a peer where it is
+	open   func(*testing.T) *sql.DB
 }
 
 // newDatabase makes one that is gone after the test.
 func newDatabase(t *testing.T, engine string) database {
 	t.Helper()
+	var d servers.Database
 	switch engine {
 	case "sqlite":
-		file := filepath.Join(t.TempDir(), "app.db")
-		return database{engine: engine, dsn: "sqlite:" + file, name: file}
+		return newSQLite(t)
 	case "postgres":
-		d := servers.PostgreSQL(t)
-		return database{engine, d.DSN, d.Name, d.Host, fmt.Sprint(d.Port), d.User, d.Password}
+		d = servers.PostgreSQL(t)
 	case "mysql":
-		d := servers.MariaDB(t)
-		return database{engine, d.DSN, d.Name, d.Host, fmt.Sprint(d.Port), d.User, d.Password}
+		d = servers.MariaDB(t)
+	default:
+		t.Fatalf("there is no engine %q", engine)
 	}
-	t.Fatalf("there is no engine %q", engine)
-	return database{}
+	return database{
+		engine: engine, dsn: d.DSN, name: d.Name, open: func(t *testing.T) *sql.DB { return d.Open(t) },
+		env: []string{"DB_ENGINE=" + engine, "DB_NAME=" + d.Name, "DB_HOST=" + d.Host, "DB_PORT=" + strconv.Itoa(d.Port),
+			"DB_USER=" + d.User, "DB_PASSWORD=" + d.Password},
+	}
 }
 
-// open is the test's own view of the database.
-func (d database) open(t *testing.T) *sql.DB {
+func newSQLite(t *testing.T) database {
 	t.Helper()
-	driver, source := "sqlite", "file:"+d.name+"?_pragma=busy_timeout(30000)"
-	switch d.engine {
-	case "postgres":
-		driver, source = "pgx", d.dsn
-	case "mysql":
-		c := mysql.NewConfig()
-		c.Net, c.Addr, c.User, c.Passwd, c.DBName = "tcp", net.JoinHostPort(d.host, d.port), d.user, d.password, d.name
-		driver, source = "mysql", c.FormatDSN()
-	}
-	db, err := sql.Open(driver, source)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := db.Close(); err != nil {
-			t.Error(err)
+	file := filepath.Join(t.TempDir(), "app.db")
+	open := func(t *testing.T) *sql.DB {
+		t.Helper()
+		db, err := sql.Open("sqlite", "file:"+file+"?_pragma=busy_timeout(30000)")
+		if err != nil {
+			t.Fatal(err)
 		}
-	})
-	return db
+		t.Cleanup(func() {
+			if err := db.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		return db
+	}
+	return database{engine: "sqlite", dsn: "sqlite:" + file, name: file, open: open, env: []string{"DB_ENGINE=sqlite", "DB_NAME=" + file}}
 }
 
-// exact is an expression for the value of a column with nothing lost: its type in SQLite, where each value has its own,
-// and instants to the last digit. The text protocol of MySQL hands out every value as it would print it.
+// exact is an expression for the value of a column with nothing lost, as a literal of the database would have it:
+// instants are whole, and in SQLite, where each value has a type of its own, that type is seen.
 func (d database) exact(column string) string {
-	switch d.engine {
-	case "sqlite":
-		return `quote("` + column + `")`
-	case "postgres":
-		return `"` + column + `"::text`
+	if d.engine == "postgres" {
+		return `quote_nullable("` + column + `"::text)`
 	}
-	return "`" + column + "`"
+	return "QUOTE(`" + column + "`)"
 }
 
 // state is what tables hold: a value by its place, which is table[key].column.
@@ -116,24 +111,27 @@ func (s state) changes(now state) []string {
 	return all
 }
 
-// digest is one of all rows of a table but that with the key except.
-func (d database) digest(t *testing.T, db *sql.DB, table, key, except string) (sum string, rows int) {
+// digest is one of all rows of a table but that of one user, whose row is given in full.
+func (d database) digest(t *testing.T, db *sql.DB, table, key, user string) (others string, count int, row state) {
 	t.Helper()
-	h := sha256.New()
-	d.rows(t, db, table, key, func(id string, _, values []string) {
-		if id == except {
+	h, row := sha256.New(), state{}
+	d.rows(t, db, table, key, func(id string, columns, values []string) {
+		if id == user {
+			for i, column := range columns {
+				row[place(table, id, column)] = values[i]
+			}
 			return
 		}
-		rows++
+		count++
 		for _, v := range values {
 			fmt.Fprintf(h, "%d:%s", len(v), v)
 		}
 	})
-	return hex.EncodeToString(h.Sum(nil)), rows
+	return hex.EncodeToString(h.Sum(nil)), count, row
 }
 
-// rows hands every row of a table to each, in the order of the key, which is given as it prints. values are NULL or
-// behind a "=", and valid for the call alone.
+// rows hands every row of a table to each, in the order of the key, which is given as it prints. values are valid for the
+// call alone.
 func (d database) rows(t *testing.T, db *sql.DB, table, key string, each func(id string, columns, values []string)) {
 	t.Helper()
 	columns := d.columns(t, db, table)
@@ -149,20 +147,14 @@ func (d database) rows(t *testing.T, db *sql.DB, table, key string, each func(id
 	}
 	defer found.Close()
 	var id string
-	raw, values := make([]sql.NullString, len(columns)), make([]string, len(columns))
+	values := make([]string, len(columns))
 	into := []any{&id}
-	for i := range raw {
-		into = append(into, &raw[i])
+	for i := range values {
+		into = append(into, &values[i])
 	}
 	for found.Next() {
 		if err := found.Scan(into...); err != nil {
 			t.Fatal(err)
-		}
-		for i, v := range raw {
-			values[i] = "NULL"
-			if v.Valid {
-				values[i] = "=" + v.String
-			}
 		}
 		each(id, columns, values)
 	}

@@ -34,6 +34,8 @@ type framework struct {
 	unusable string
 	// inactive tells that a user can be inactive.
 	inactive bool
+	// also is what is shown of this framework alone, on each database, by the name of its test.
+	also map[string]func(*site, *testing.T)
 }
 
 // format is a format of the framework, and what rekey makes of a hash in it.

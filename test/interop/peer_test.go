@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -57,9 +58,7 @@ func (f framework) start(t *testing.T, db database) *peer {
 	t.Helper()
 	cmd := exec.Command(f.peer[0], f.peer[1:]...)
 	cmd.Dir = f.folder
-	cmd.Env = append(os.Environ(), "PEER_DIR="+t.TempDir(), "DB_ENGINE="+db.engine, "DB_NAME="+db.name, "DB_HOST="+db.host,
-		"DB_PORT="+db.port, "DB_USER="+db.user, "DB_PASSWORD="+db.password)
-	cmd.Env = append(cmd.Env, f.env...)
+	cmd.Env = slices.Concat(os.Environ(), db.env, f.env, []string{"PEER_DIR=" + t.TempDir()})
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
