@@ -72,9 +72,9 @@ func KindOf(err error) Kind {
 var (
 	// ErrStale: the row is no longer what the Account says (Directory.SetPassword).
 	ErrStale = errors.New("the row has changed since it was read")
-	// ErrPassword: the row's own hash format can't hold this password, as bcrypt can't over 72 bytes
+	// ErrPassword: the application can't take this password, as bcrypt can't hold more than 72 bytes
 	// (Directory.SetPassword).
-	ErrPassword = errors.New("the row's hash format can't hold this password")
+	ErrPassword = errors.New("the application can't take this password")
 	// ErrBusy: no place in the hashing pool within its bound (Directory.SetPassword, Account.Verify).
 	ErrBusy = errors.New("the password hashing queue is full")
 

@@ -17,6 +17,7 @@ type preset struct {
 	reads []string // the hashes that the framework can read, by their names in package passhash; none: all but the legacy ones
 	hash  string   // the recipe for a row whose own hash is no example to follow; empty: none, the setting must name it
 
+	longest int // characters that the framework's login form takes; 0: no bound of its own
 	// submitted is what the framework's login form makes of a password that somebody types; nil: nothing.
 	submitted func(typed string) string
 }
@@ -35,6 +36,7 @@ const (
 	toRandom                  // 60 random letters and digits
 	toNull
 	toEmpty // the empty text
+	toFalse
 )
 
 // meta is a table of keys and values beside the users table. The names of both begin alike: replaces is the end of the
@@ -107,10 +109,11 @@ func presets() map[string]preset {
 		},
 
 		// wp_users and wp_usermeta; a reset writes what wp_set_password does (wp-includes/pluggable.php) and deletes the
-		// user's login tokens. Bcrypt as PHP writes it is read by every version: before 6.8 through crypt() in
+		// user's login tokens. On a multisite wp_authenticate_spam_check keeps out who is marked as spam or deleted. Bcrypt as PHP writes it is read by every version: before 6.8 through crypt() in
 		// PasswordHash::CheckPassword, since then by password_verify.
 		"wordpress": {
 			table: "wp_users", id: "ID", mobile: "mobile", password: "user_pass",
+			alive:  "spam=0,deleted=0",
 			writes: []write{{"user_activation_key", toEmpty}},
 			meta: &meta{
 				replaces: "users", table: "usermeta", user: "user_id", key: "meta_key", value: "meta_value",
@@ -122,20 +125,21 @@ func presets() map[string]preset {
 		},
 
 		// RuoYi-Vue and RuoYi-Cloud (sql/ry_*.sql): status '0' is normal, del_flag '0' is there. BCryptPasswordEncoder
-		// makes $2a$ at cost 10.
+		// makes $2a$ at cost 10. SysLoginService.loginPreCheck refuses passwords of more than 20 characters.
 		"ruoyi": {
 			table: "sys_user", id: "user_id", mobile: "phonenumber", password: "password", active: "status=0,del_flag=0",
 			writes: changed(write{"update_time", toNow}, write{"pwd_update_date", toNow}), local: true,
-			reads: []string{anyBcrypt},
-			hash:  "bcrypt$2a$10",
+			reads:   []string{anyBcrypt},
+			hash:    "bcrypt$2a$10",
+			longest: 20,
 		},
 
 		// gin-vue-admin (server/model/system/sys_user.go): enable 1 is normal, 2 is frozen; gorm deletes softly and keeps
-		// local times. golang.org/x/crypto/bcrypt makes $2a$ at cost 10.
+		// local times. Newer ones tell when a password was set, and let nobody do anything but change it who must. golang.org/x/crypto/bcrypt makes $2a$ at cost 10.
 		"gin-vue-admin": {
 			table: "sys_users", id: "id", mobile: "phone", password: "password", active: "enable=1",
 			alive:  "deleted_at=null",
-			writes: changed(), local: true,
+			writes: changed(write{"password_updated_at", toNow}, write{"must_change_password", toFalse}), local: true,
 			reads: []string{anyBcrypt},
 			hash:  "bcrypt$2a$10",
 		},

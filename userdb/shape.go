@@ -159,6 +159,8 @@ func (w write) fits(c column) bool {
 		return c.holds(classTime)
 	case toRandom, toEmpty:
 		return c.holds(classText)
+	case toFalse:
+		return c.holds(classBoolean, classInteger)
 	default:
 		return true
 	}

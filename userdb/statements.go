@@ -50,7 +50,6 @@ func spelling(i int) func(*values) any {
 type statements struct {
 	find, update statement
 	deletes      []statement
-	probe        statement // finds nothing; fails unless find could be run
 }
 
 // writer puts a statement together.
@@ -76,8 +75,7 @@ func (w *writer) bindExact(expression string, value func(*values) any) {
 }
 
 func (s shape) statements(d Dialect) statements {
-	all := statements{find: s.find(d, nil), update: s.update(d)}
-	all.probe = s.find(d, s.writeColumns)
+	all := statements{find: s.find(d), update: s.update(d)}
 	for _, o := range s.sessions {
 		w := writer{dialect: d}
 		w.say("DELETE FROM ", d.quoteTable(o.table), " WHERE ", d.quote(o.column), " = ")
@@ -95,13 +93,9 @@ func (s shape) statements(d Dialect) statements {
 
 // find selects id, number and password of the rows that are active and whose number has one of the spellings. It compares
 // as the column compares, so that the column's index serves; what a lax collation matches besides is dropped by Find.
-// With more columns it selects those too, and of no row.
-func (s shape) find(d Dialect, probed []column) statement {
+func (s shape) find(d Dialect) statement {
 	q, w := d.quote, writer{dialect: d}
 	w.say("SELECT ", d.text("u."+q(s.id)), ", ", d.text(s.number(d)), ", ", d.text("u."+q(s.password)))
-	for _, c := range probed {
-		w.say(", u.", q(c.name))
-	}
 	w.say(" FROM ", d.quoteTable(s.table), " AS u")
 	if m := s.preset.meta; m != nil {
 		w.say(" JOIN ", d.quoteTable(s.metaTable()), " AS m ON m.", q(m.user), " = u.", q(s.id), " AND m.", q(m.key), " = ")
@@ -148,6 +142,8 @@ func (s shape) update(d Dialect) statement {
 			w.say("NULL")
 		case toEmpty:
 			w.say("''")
+		case toFalse:
+			w.say(map[bool]string{true: "FALSE", false: "0"}[s.writeColumns[i].class == classBoolean])
 		}
 	}
 	// The first condition is for the index of the primary key, the second for what its collation or type takes as equal.

@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync/atomic"
+	"unicode/utf8"
 
 	"rekey"
 	"rekey/passhash"
@@ -78,10 +79,10 @@ func New(ctx context.Context, o Options) (*Table, error) {
 	return t, nil
 }
 
-// Ping fails unless the database answers and has the table with every column that is needed. It is as cheap as Find.
+// Ping runs Find's statement on no number: it fails unless the database answers and lets the table be read.
 func (t *Table) Ping(ctx context.Context) error {
 	err := t.twice(ctx, func() error {
-		rows, err := t.read.QueryContext(ctx, t.statements.probe.text, t.statements.probe.with(nil)...)
+		rows, err := t.read.QueryContext(ctx, t.statements.find.text, t.statements.find.with(nil)...)
 		if err != nil {
 			return err
 		}
@@ -317,6 +318,9 @@ func (t *Table) raise(r passhash.Recipe) passhash.Recipe {
 
 // make hashes in the pool.
 func (t *Table) make(ctx context.Context, r passhash.Recipe, password string) (string, error) {
+	if most := t.shape.preset.longest; most > 0 && utf8.RuneCountInString(password) > most {
+		return "", fmt.Errorf("%w: its login takes at most %d characters", rekey.ErrPassword, most)
+	}
 	hash, err := t.pool.Make(ctx, r, t.submitted(password))
 	switch {
 	case errors.Is(err, passhash.ErrBusy):
