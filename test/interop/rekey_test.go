@@ -2,6 +2,7 @@ package interop_test
 
 import (
 	"bytes"
+	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -34,6 +35,8 @@ func serve(t *testing.T, db database, s settings) *service {
 	}
 	dir := t.TempDir()
 	file := filepath.Join(dir, "rekey.toml")
+	key := make([]byte, 32)
+	rand.Read(key)
 	text := fmt.Sprintf(`listen = "127.0.0.1:0"
 keys = [%q]
 
@@ -61,7 +64,7 @@ order = ["inbox"]
 
 [admin]
 listen = "127.0.0.1:0"
-`, base64.StdEncoding.EncodeToString([]byte("a key for tests that is 32 bytes")), db.dsn, s.users, s.policy)
+`, base64.StdEncoding.EncodeToString(key), db.dsn, s.users, s.policy)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
