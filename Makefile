@@ -17,7 +17,7 @@ help: ## list the targets
 	@echo '  PACKAGES=./web  another part than everything (test, test-all, bench, fuzz)'
 	@echo '  FUZZTIME=1000x  how many inputs each fuzz target gets (fuzz, test-all)'
 	@echo '  BENCH=Check     which benchmarks run'
-	@echo '  CI=true         a missing browser is a failure, not a skip (test, test-all)'
+	@echo '  CI=true         a missing tool is a failure, not a skip (test, test-all)'
 
 .PHONY: build
 build: ## the binary, in bin/rekey; no cgo, no paths of this machine
@@ -28,7 +28,7 @@ run: ## the demo: page, inbox and three people, on loopback, until ^C
 	$(GO) run ./cmd/rekey demo
 
 .PHONY: tools
-tools: ## what the tests need beside Go: C compiler, Chromium, Chinese font, node modules; installed where it may be
+tools: ## what the tests need beside Go: compiler, browser, database servers, frameworks; installed where it may be
 	@scripts/test-tools
 
 .PHONY: test

@@ -5,10 +5,13 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"database/sql"
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
 	"os"
+	"os/exec"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -18,7 +21,100 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 )
 
-func TestMain(m *testing.M) { os.Exit(Run(m)) }
+// role is the environment's name for what a child of this binary does instead of running its tests.
+const role = "REKEY_SERVERS_ROLE"
+
+const (
+	bare   = "bare"   // runs the tests without Run
+	holder = "holder" // starts both servers, names them on stdout and waits to be killed
+)
+
+func TestMain(m *testing.M) {
+	switch os.Getenv(role) {
+	case bare:
+		os.Exit(m.Run())
+	case holder:
+		os.Exit(hold())
+	}
+	os.Exit(Run(m))
+}
+
+// hold is the child that TestNothingOutlivesATestBinaryThatIsKilled kills.
+func hold() int {
+	f := newFleet()
+	for _, start := range []func() (*Server, error){f.postgresql, f.mariadb} {
+		s, err := start()
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 3
+		}
+		fmt.Println(s.process.cmd.Process.Pid, s.home.folder)
+	}
+	select {}
+}
+
+func TestWithoutRunInTestMainASharedServerIsRefused(t *testing.T) {
+	t.Parallel()
+	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^TestTheDSNIsThatOfTheDatabase$")
+	child.Env = append(os.Environ(), role+"="+bare)
+	out, err := child.CombinedOutput()
+	if err == nil || strings.Count(string(out), "os.Exit(servers.Run(m))") != 2 {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// verdict is a test that notes how it was ended.
+type verdict struct {
+	testing.TB
+	skipped, failed any
+}
+
+func (v *verdict) Helper() {}
+
+func (v *verdict) Skip(reason ...any) {
+	v.skipped = reason[0]
+	runtime.Goexit()
+}
+
+func (v *verdict) Fatal(reason ...any) {
+	v.failed = reason[0]
+	runtime.Goexit()
+}
+
+func TestAMissingProgramSkipsTheTestAndFailsItInCI(t *testing.T) {
+	missing := &notInstalled{"PostgreSQL", "postgresql"}
+	if !strings.Contains(missing.Error(), "apt-get install postgresql") {
+		t.Errorf("%v does not tell how to get it", missing)
+	}
+	broken := errors.New("another fault")
+	for _, c := range []struct {
+		ci              string
+		err             error
+		skipped, failed any
+	}{
+		{"", missing, missing, nil}, {"true", missing, nil, missing},
+		{"", fmt.Errorf("wrapped: %w", broken), nil, broken}, {"true", broken, nil, broken}, {"", nil, nil, nil},
+	} {
+		t.Setenv("CI", c.ci)
+		v := &verdict{}
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			require(v, c.err)
+		}()
+		<-ended
+		if !sameError(v.skipped, c.skipped) || !sameError(v.failed, c.failed) {
+			t.Errorf("CI=%q, %v: skipped for %v, failed for %v", c.ci, c.err, v.skipped, v.failed)
+		}
+	}
+}
+
+func sameError(got, want any) bool {
+	if got == nil || want == nil {
+		return got == want
+	}
+	return errors.Is(got.(error), want.(error))
+}
 
 // eachEngine runs a test with both.
 func eachEngine(t *testing.T, test func(t *testing.T, c engineCase)) {
@@ -189,38 +285,27 @@ func TestWhatWasCommittedOutlivesStopAndKill(t *testing.T) {
 	})
 }
 
-func TestKillLeavesNoProcess(t *testing.T) {
-	eachEngine(t, func(t *testing.T, c engineCase) {
-		s := c.start(t)
-		must(t, s.NewDatabase(t).Open(t), "SELECT 1")
-		leader := s.process.cmd.Process.Pid
-		all, err := children(leader)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if s.Kind == Postgres && len(all) < 3 {
-			t.Fatalf("PostgreSQL with %d processes and a client", len(all))
-		}
-		s.Kill(t)
-		for _, pid := range append(all, leader) {
-			if state, _, err := status(pid); err == nil && state != 'Z' {
-				t.Errorf("process %d runs", pid)
-			}
-		}
-		if memory, err := os.ReadFile("/proc/sysvipc/shm"); err == nil && strings.Contains(string(memory), fmt.Sprintf(" %d ", leader)) {
-			t.Errorf("a segment of shared memory is left:\n%s", memory)
-		}
-	})
-}
-
 func TestTLSIsVerifiedByTheServersOwnAuthority(t *testing.T) {
 	t.Parallel()
+	h, err := newHome(postgresqlUser)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := h.remove(); err != nil {
+			t.Error(err)
+		}
+	})
+	stranger, err := certify(h)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, host := range []string{"localhost", loopback} {
 		t.Run(host, func(t *testing.T) {
 			t.Parallel()
 			t.Run("PostgreSQL", func(t *testing.T) {
 				t.Parallel()
-				d, stranger := PostgreSQL(t), StartPostgreSQL(t)
+				d := PostgreSQL(t)
 				d.Host = host
 				open := func(authority string) *sql.DB {
 					config, err := pgx.ParseConfig(strings.Replace(d.dsn(), "sslmode=disable", "sslmode=verify-full&sslrootcert="+authority, 1))
@@ -229,11 +314,11 @@ func TestTLSIsVerifiedByTheServersOwnAuthority(t *testing.T) {
 					}
 					return stdlib.OpenDB(*config)
 				}
-				encrypted(t, open(d.CA), open(stranger.CA), "SELECT version FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
+				encrypted(t, open(d.CA), open(stranger), "SELECT version FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
 			})
 			t.Run("MariaDB", func(t *testing.T) {
 				t.Parallel()
-				d, stranger := MariaDB(t), StartMariaDB(t)
+				d := MariaDB(t)
 				open := func(authority string) *sql.DB {
 					content, err := os.ReadFile(authority)
 					if err != nil {
@@ -253,7 +338,7 @@ func TestTLSIsVerifiedByTheServersOwnAuthority(t *testing.T) {
 					}
 					return sql.OpenDB(connector)
 				}
-				encrypted(t, open(d.CA), open(stranger.CA),
+				encrypted(t, open(d.CA), open(stranger),
 					"SELECT variable_value FROM information_schema.session_status WHERE variable_name = 'ssl_version'")
 			})
 		})
