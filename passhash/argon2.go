@@ -13,10 +13,17 @@ import (
 
 // phcArgon2 is Argon2, RFC 9106, as the PHC string format writes it (github.com/P-H-C/phc-string-format) and the
 // reference implementation, PHP and argon2-cffi store it: $argon2id$v=19$m=KiB,t=PASSES,p=LANES$SALT$SUM, in base64
-// without padding. Hashes of Argon2i are verified and replaced by Argon2id of the same costs, which RFC 9106, section 4
-// recommends over it; whoever reads the one reads the other. Argon2d is not for passwords, and hashes of version 16
-// (1.0, before 2016) are not written any more: both are refused.
-var phcArgon2 = &argon2Dialect{name: "argon2id", least: argon2Least}
+// without padding. Argon2d is not for passwords, and hashes of version 16 (1.0, before 2016) are not written any more:
+// both are refused.
+var phcArgon2 = &argon2Dialect{name: "argon2id", variety: argon2ID, least: argon2Least, independent: phcArgon2i}
+
+// phcArgon2i is the same of Argon2i. Its hashes stay what they are, though RFC 9106, section 4 recommends Argon2id: who
+// verifies with password_verify reads both, but Laravel's ArgonHasher reads Argon2i alone and throws at any other
+// (hashing.verify). The least is what PHP makes (PASSWORD_ARGON2_DEFAULT_MEMORY_COST and so on, since 7.4): 64 MiB, 4
+// passes, 1 lane. With less than 3 passes Argon2i loses much to attacks that trade memory for time (RFC 9106, section
+// 7.2).
+var phcArgon2i = &argon2Dialect{name: "argon2i", variety: argon2I,
+	least: argon2Costs{memory: 65536, passes: 4, lanes: 1, salt: argon2Least.salt, sum: argon2Least.sum}}
 
 // argon2Least is the first choice of the OWASP Password Storage Cheat Sheet where memory is shared with other work:
 // 19 MiB, 2 passes, 1 lane. Salt and sum are those that RFC 9106, section 4 recommends.
@@ -37,12 +44,26 @@ const (
 	argon2MinSum, argon2MaxSum   = 12, 64
 )
 
+// argon2Variety is a variety of Argon2.
+type argon2Variety struct {
+	name   string // in PHC strings
+	derive func(password, salt []byte, passes, memory uint32, lanes uint8, sum uint32) []byte
+}
+
+var (
+	argon2ID = &argon2Variety{"argon2id", argon2.IDKey}
+	argon2I  = &argon2Variety{"argon2i", argon2.Key}
+)
+
 // argon2Dialect is how a framework stores PHC strings of Argon2.
 type argon2Dialect struct {
 	name     string
-	prefix   string // before the PHC string
-	textSalt bool   // salts are letters and digits
+	prefix   string         // before the PHC string
+	variety  *argon2Variety // of new hashes
+	textSalt bool           // salts are letters and digits
 	least    argon2Costs
+	// independent is the dialect of stored hashes of Argon2i. Without one, those are replaced by hashes of variety.
+	independent *argon2Dialect
 }
 
 // argon2Costs has memory in KiB, salt and sum in bytes.
@@ -58,14 +79,16 @@ type argon2Recipe struct {
 
 type argon2Hash struct {
 	argon2Recipe
-	derive              func(password, salt []byte, passes, memory uint32, lanes uint8, sum uint32) []byte
-	format              string
+	stored              *argon2Variety
 	saltBytes, sumBytes []byte
 }
 
 func (d *argon2Dialect) format() format {
 	return format{name: d.name, prefix: d.prefix + "$argon2", parse: d.parse, recipe: d.recipe}
 }
+
+// formatOfRecipes is the format of a dialect whose hashes another parses.
+func (d *argon2Dialect) formatOfRecipes() format { return format{name: d.name, recipe: d.recipe} }
 
 func (d *argon2Dialect) parse(stored string) (Hash, error) {
 	fields := strings.Split(strings.TrimPrefix(stored, d.prefix), "$")
@@ -78,10 +101,13 @@ func (d *argon2Dialect) parse(stored string) (Hash, error) {
 	}
 	h := argon2Hash{argon2Recipe: argon2Recipe{d, costs}}
 	switch fields[1] {
-	case "argon2id":
-		h.format, h.derive = d.name, argon2.IDKey
-	case "argon2i":
-		h.format, h.derive = "argon2i", argon2.Key
+	case argon2ID.name:
+		h.stored = argon2ID
+	case argon2I.name:
+		h.stored = argon2I
+		if d.independent != nil {
+			h.argon2Dialect = d.independent
+		}
 	default:
 		return nil, fmt.Errorf("%w: %q is neither argon2id nor argon2i", ErrMalformed, fields[1])
 	}
@@ -109,7 +135,7 @@ func (d *argon2Dialect) recipe(params string) (Recipe, error) {
 
 // parseArgon2Costs reads m=…,t=…,p=…: the PHC string format fixes the order.
 func parseArgon2Costs(s string) (argon2Costs, error) {
-	values, err := parseCosts("argon2id", s, [3]costBound{
+	values, err := parseCosts("argon2", s, [3]costBound{
 		{"m", 1, argon2MaxMemory}, {"t", 1, argon2MaxWork}, {"p", 1, argon2MaxLanes},
 	})
 	if err != nil {
@@ -118,9 +144,9 @@ func parseArgon2Costs(s string) (argon2Costs, error) {
 	memory, passes, lanes := values[0], values[1], values[2]
 	switch {
 	case memory < 8*lanes: // RFC 9106, section 3.1
-		return argon2Costs{}, fmt.Errorf("%w: argon2id needs m= of at least 8 times p=", ErrBounds)
+		return argon2Costs{}, fmt.Errorf("%w: argon2 needs m= of at least 8 times p=", ErrBounds)
 	case memory*passes > argon2MaxWork:
-		return argon2Costs{}, fmt.Errorf("%w: argon2id m= times t= must be at most %d", ErrBounds, argon2MaxWork)
+		return argon2Costs{}, fmt.Errorf("%w: argon2 m= times t= must be at most %d", ErrBounds, argon2MaxWork)
 	}
 	return argon2Costs{memory: uint32(memory), passes: uint32(passes), lanes: uint32(lanes)}, nil
 }
@@ -134,12 +160,10 @@ func phcBytes(what, s string, least, most int) ([]byte, error) {
 	return b, within(what, b, least, most)
 }
 
-func (h argon2Hash) Name() string { return h.format }
-
 func (h argon2Hash) Recipe() Recipe { return h.argon2Recipe }
 
 func (h argon2Hash) Verify(password string) bool {
-	sum := h.derive([]byte(password), h.saltBytes, h.passes, h.memory, uint8(h.lanes), uint32(h.sum))
+	sum := h.stored.derive([]byte(password), h.saltBytes, h.passes, h.memory, uint8(h.lanes), uint32(h.sum))
 	return subtle.ConstantTimeCompare(sum, h.sumBytes) == 1
 }
 
@@ -179,8 +203,8 @@ func (r argon2Recipe) Make(password string) (string, error) {
 	} else {
 		rand.Read(salt)
 	}
-	sum := argon2.IDKey([]byte(password), salt, r.passes, r.memory, uint8(r.lanes), uint32(r.sum))
+	sum := r.variety.derive([]byte(password), salt, r.passes, r.memory, uint8(r.lanes), uint32(r.sum))
 	b64 := base64.RawStdEncoding
-	return fmt.Sprintf("%s$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", r.prefix, argon2.Version, r.memory, r.passes, r.lanes,
+	return fmt.Sprintf("%s$%s$v=%d$m=%d,t=%d,p=%d$%s$%s", r.prefix, r.variety.name, argon2.Version, r.memory, r.passes, r.lanes,
 		b64.EncodeToString(salt), b64.EncodeToString(sum)), nil
 }

@@ -50,6 +50,7 @@ func TestT41_ParseRefusesWhatIsNotWithinBounds(t *testing.T) {
 		{"an empty sum", "$argon2id$v=19$m=256,t=2,p=1$" + salt + "$", passhash.ErrBounds},
 		{"a long sum", "$argon2id$v=19$m=256,t=2,p=1$" + salt + "$" + strings.Repeat("AAAA", 22), passhash.ErrBounds},
 
+		{"argon2i with too much memory", "$argon2i$v=19$m=1048577,t=1,p=1$" + salt + "$" + sum, passhash.ErrBounds},
 		{"no version", "$argon2id$m=256,t=2,p=1$" + salt + "$" + sum, passhash.ErrMalformed},
 		{"argon2d", "$argon2d$v=19$m=256,t=2,p=1$" + salt + "$" + sum, passhash.ErrMalformed},
 		{"argon2 of no variety", "$argon2$v=19$m=256,t=2,p=1$" + salt + "$" + sum, passhash.ErrMalformed},
@@ -173,6 +174,9 @@ func TestT41_MakeIsNeverWeakerThanTheHashNorTheFloor(t *testing.T) {
 		{"argon2id$m=4096,t=3,p=1", "argon2id", "argon2id$m=19456,t=3,p=1"},
 		{"argon2id$m=102400,t=1,p=8", "argon2id", "argon2id$m=102400,t=2,p=8"},
 		{"argon2id$m=19456,t=2,p=1", "pbkdf2_sha256", "argon2id$m=19456,t=2,p=1"},
+		{"argon2i$m=1024,t=2,p=2", "argon2i", "argon2i$m=65536,t=4,p=2"}, // Laravel's default once
+		{"argon2i$m=131072,t=3,p=1", "argon2i", "argon2i$m=131072,t=4,p=1"},
+		{"argon2i$m=1024,t=2,p=2", "argon2id", "argon2i$m=1024,t=2,p=2"}, // not comparable
 		{"django_argon2$m=512,t=2,p=2", "django_argon2", "django_argon2$m=19456,t=2,p=2"},
 		{"django_scrypt$n=16384,r=8,p=1", "django_scrypt", "django_scrypt$n=16384,r=8,p=5"},
 		{"werkzeug_scrypt$n=32768,r=8,p=1", "werkzeug_scrypt", "werkzeug_scrypt$n=32768,r=8,p=3"},

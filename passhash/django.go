@@ -75,11 +75,13 @@ func djangoPBKDF2Fields(digest *pbkdf2Digest, stored string) (iterations uint32,
 	return uint32(n), salt, sum, nil
 }
 
-// djangoArgon2 is Argon2PasswordHasher: the PHC string behind "argon2". It reads costs and variety from the hash. Salts
+// djangoArgon2 is Argon2PasswordHasher: the PHC string behind "argon2". It reads costs and variety from the hash. It made
+// Argon2i before Django 3.2; since then it replaces such a hash itself, at the next login (must_update). Salts
 // are text, since the admin site decodes and shows their first characters, and as long as must_update asks.
 var djangoArgon2 = &argon2Dialect{
 	name:     "django_argon2",
 	prefix:   "argon2",
+	variety:  argon2ID,
 	textSalt: true,
 	least:    argon2Costs{memory: argon2Least.memory, passes: argon2Least.passes, lanes: argon2Least.lanes, salt: djangoSalt, sum: argon2Least.sum},
 }

@@ -77,7 +77,7 @@ type format struct {
 
 func formats() []format {
 	return []format{
-		phcArgon2.format(),
+		phcArgon2.format(), phcArgon2i.formatOfRecipes(),
 		plainBcrypt.format(),
 		djangoPBKDF2.format(djangoPBKDF2Prefix, parseDjangoPBKDF2), djangoPBKDF2SHA1,
 		djangoArgon2.format(), djangoBcrypt.format(), djangoBcryptSHA256.format(),

@@ -72,6 +72,7 @@ func TestMakeIsAsTheFrameworkWouldStoreIt(t *testing.T) {
 	t.Parallel()
 	for setting, form := range map[string]string{
 		"argon2id$m=64,t=1,p=2":      `^\$argon2id\$v=19\$m=64,t=1,p=2\$[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{43}$`,
+		"argon2i$m=64,t=1,p=2":       `^\$argon2i\$v=19\$m=64,t=1,p=2\$[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{43}$`,
 		"django_argon2$m=64,t=1,p=2": `^argon2\$argon2id\$v=19\$m=64,t=1,p=2\$[A-Za-z0-9+/]{30}\$[A-Za-z0-9+/]{43}$`,
 		"pbkdf2_sha256$1000":         `^pbkdf2_sha256\$1000\$[A-Za-z0-9]{22}\$[A-Za-z0-9+/]{43}=$`,
 	} {
@@ -121,7 +122,8 @@ func TestRecipesThatAreNot(t *testing.T) {
 		"argon2id$m=19456,t=2,p=1$salt":   passhash.ErrMalformed,
 		"argon2id$m=999999999,t=2,p=1":    passhash.ErrBounds,
 		"pbkdf2_sha1":                     passhash.ErrUnknown,
-		"argon2i":                         passhash.ErrUnknown,
+		"argon2d":                         passhash.ErrUnknown,
+		"argon2i$m=65536,t=4":             passhash.ErrMalformed,
 		"pbkdf2_sha256$many":              passhash.ErrMalformed,
 		"pbkdf2_sha256$600000$salt":       passhash.ErrMalformed,
 		"pbkdf2_sha256$99999999999999999": passhash.ErrBounds,
@@ -140,6 +142,7 @@ func TestCostTellsMemoryAndCores(t *testing.T) {
 	for setting, want := range map[string]passhash.Cost{
 		"argon2id":                  {Memory: 19 << 20, Cores: 1},
 		"argon2id$m=102400,t=2,p=8": {Memory: 100 << 20, Cores: 8},
+		"argon2i":                   {Memory: 64 << 20, Cores: 1},
 		"pbkdf2_sha256":             {Cores: 1},
 		"bcrypt":                    {Cores: 1},
 		"werkzeug_scrypt":           {Memory: 128*8*32768 + 128*8*3, Cores: 1},

@@ -36,7 +36,7 @@ func springBcryptAs(id string) *bcryptDialect {
 }
 
 func springArgon2As(id string) *argon2Dialect {
-	return &argon2Dialect{name: id, prefix: id, least: argon2Least}
+	return &argon2Dialect{name: id, prefix: id, variety: argon2ID, least: argon2Least}
 }
 
 // springMaxSalt is the length of the longest salt of a default, in bytes. The shortest is 8.

@@ -16,18 +16,18 @@ var vectors = []vector{
 	{"password", "$argon2id$v=19$m=65536,t=4,p=1$c29tZXNhbHQ$kCXUjmjvc5XMqQedpMTsOv+zyJEf5PhtGiUghW9jFyw", "argon2id", "argon2id$m=65536,t=4,p=1"},
 	{"differentpassword", "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$C4TWUs9rDEvq7w3+J4umqA32aWKB1+DSiRuBfYxFj94", "argon2id", "argon2id$m=65536,t=2,p=1"},
 	{"password", "$argon2id$v=19$m=65536,t=2,p=1$ZGlmZnNhbHQ$vfMrBczELrFdWP0ZsfhWsRPaHppYdP3MVEMIVlqoFBw", "argon2id", "argon2id$m=65536,t=2,p=1"},
-	{"password", "$argon2i$v=19$m=256,t=2,p=1$c29tZXNhbHQ$iekCn0Y3spW+sCcFanM2xBT63UP2sghkUoHLIUpWRS8", "argon2i", "argon2id$m=256,t=2,p=1"},
+	{"password", "$argon2i$v=19$m=256,t=2,p=1$c29tZXNhbHQ$iekCn0Y3spW+sCcFanM2xBT63UP2sghkUoHLIUpWRS8", "argon2i", "argon2i$m=256,t=2,p=1"},
 	// argon2-cffi in the same way, with passwords, salts and lengths of our own.
 	{"密码パスワード🔑", "$argon2id$v=19$m=1024,t=3,p=4$c2l4dGVlbmJ5dGVzYWx0IQ$F1NhgT9ajCLPcjSFE5Tbng", "argon2id", "argon2id$m=1024,t=3,p=4"},
 	{"", "$argon2id$v=19$m=8,t=1,p=1$c2l4dGVlbmJ5dGVzYWx0IQ$/2n8p++u+rgj73CfQNAIqI1yiop2nsd7c06TtAtI/bT3DvRVZw7STdMJbv1FDteMnfew6VjU6gsy/w+rrf9VXg", "argon2id", "argon2id$m=8,t=1,p=1"},
 	// PHP 8.2: password_hash(…, PASSWORD_ARGON2ID or PASSWORD_ARGON2I, memory_cost 256, time_cost 2, threads 1).
 	{"lètmein", "$argon2id$v=19$m=256,t=2,p=1$NEFvYkZlejZ0dE0wNGJSZA$evP4gm90WowwxoxqdQH3/O2f5QAn9rQoHx+pqiN3X38", "argon2id", "argon2id$m=256,t=2,p=1"},
-	{"lètmein", "$argon2i$v=19$m=256,t=2,p=1$eWxnRWlpbTVrZzR1THNTNg$FUyP0e1bJRMftZBQUeIN6wDjWGFqr79eZdEyRdLGIA4", "argon2i", "argon2id$m=256,t=2,p=1"},
+	{"lètmein", "$argon2i$v=19$m=256,t=2,p=1$eWxnRWlpbTVrZzR1THNTNg$FUyP0e1bJRMftZBQUeIN6wDjWGFqr79eZdEyRdLGIA4", "argon2i", "argon2i$m=256,t=2,p=1"},
 
 	// Django 3.2's Argon2PasswordHasher with time_cost 2, memory_cost 512 and parallelism 2.
 	{"密码🔑", "argon2$argon2id$v=19$m=512,t=2,p=2$YWJjZGVmZ2hpamtsbW5vcHFyc3R1dg$OyIh0BgYwn6HD69NGC2HxA", "django_argon2", "django_argon2$m=512,t=2,p=2"},
 	// Django's own test (tests/auth_tests/test_hashers.py, test_argon2): as it stored them before 3.2.
-	{"secret", "argon2$argon2i$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$YC9+jJCrQhs5R6db7LlN8Q", "argon2i", "django_argon2$m=8,t=1,p=1"},
+	{"secret", "argon2$argon2i$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$YC9+jJCrQhs5R6db7LlN8Q", "django_argon2", "django_argon2$m=8,t=1,p=1"},
 
 	// Django 3.2: PBKDF2PasswordHasher().encode(password, salt, iterations).
 	{"lètmein", "pbkdf2_sha256$260000$seasalt$YlZ2Vggtqdc61YjArZuoApoBh9JNGYoDRBUGu6tcJQo=", "pbkdf2_sha256", "pbkdf2_sha256$260000"},
