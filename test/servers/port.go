@@ -8,7 +8,7 @@ import (
 
 // port is a TCP port of loopback that is kept: a socket is bound to it that does not listen. So connections are refused
 // while its server is down, nobody else is given it, and the server can still listen on it, since with SO_REUSEADDR, which
-// servers set, only a socket that listens is in the way (tcp_v4 of Linux, socket(7)).
+// servers set, only a socket that listens is in the way (socket(7) of Linux).
 type port struct {
 	number int
 	socket int

@@ -56,20 +56,18 @@ func (p *process) end(signal syscall.Signal) error {
 	return nil
 }
 
-// kill ends the process and its children by SIGKILL. It is stopped before, so that it makes no new ones meanwhile.
+// kill ends the process and its children by SIGKILL, and returns when none of them runs.
 func (p *process) kill() error {
-	err := p.cmd.Process.Signal(syscall.SIGSTOP)
-	if errors.Is(err, os.ErrProcessDone) {
+	select {
+	case <-p.exited:
 		return nil
+	default:
 	}
+	children, err := halt(p.cmd.Process.Pid)
 	if err != nil {
 		return err
 	}
-	all, err := children(p.cmd.Process.Pid)
-	if err != nil {
-		return err
-	}
-	for _, child := range all {
+	for _, child := range children {
 		if err := syscall.Kill(child, syscall.SIGKILL); err != nil && err != syscall.ESRCH {
 			return err
 		}
@@ -80,5 +78,5 @@ func (p *process) kill() error {
 	if err := p.wait(); err != nil {
 		return err
 	}
-	return gone(all)
+	return ended(children)
 }

@@ -41,25 +41,42 @@ func children(pid int) ([]int, error) {
 	return all, nil
 }
 
-// gone waits until none of the processes runs. One that nobody waits for stays in the table, as a zombie.
-func gone(pids []int) error {
-	deadline := time.Now().Add(patience)
+// halt stops a process, so that it makes no more children, and lists those that it has.
+func halt(pid int) ([]int, error) {
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		return nil, err
+	}
+	if err := await(pid, 'T'); err != nil {
+		return nil, err
+	}
+	return children(pid)
+}
+
+// ended waits until none of the processes runs.
+func ended(pids []int) error {
 	for _, pid := range pids {
-		for {
-			state, _, err := status(pid)
-			if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH) || err == nil && state == 'Z' {
-				break
-			}
-			if err != nil {
-				return err
-			}
-			if time.Now().After(deadline) {
-				return fmt.Errorf("process %d does not end, though it was killed", pid)
-			}
-			time.Sleep(time.Millisecond)
+		if err := await(pid, 'Z'); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// await waits until a process is in a state, or has ended: one that nobody has waited for stays in the table as a zombie,
+// Z.
+func await(pid int, wanted byte) error {
+	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		state, _, err := status(pid)
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH) || err == nil && (state == wanted || state == 'Z') {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("process %d was sent a signal and is still in state %c", pid, state)
+		}
+	}
 }
 
 // status reads the state and the parent of a process: "pid (name) state parent …" in /proc/pid/stat, proc(5), where the

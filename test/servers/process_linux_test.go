@@ -81,7 +81,7 @@ func TestNothingOutlivesATestBinaryThatIsKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = child.Wait() // killed
-	if err := gone(pids); err != nil {
+	if err := ended(pids); err != nil {
 		t.Error(err)
 	}
 	for deadline := time.Now().Add(patience); ; {

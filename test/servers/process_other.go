@@ -7,7 +7,7 @@ import "syscall"
 // dieWithParent has no counterpart here: a server outlives a test binary that is killed.
 func dieWithParent(*syscall.SysProcAttr, syscall.Signal) {}
 
-// children has no counterpart here either: PostgreSQL's processes end by themselves when they miss their parent.
-func children(int) ([]int, error) { return nil, nil }
+// halt has no counterpart here either: PostgreSQL's processes end by themselves when they miss their parent.
+func halt(int) (children []int, err error) { return nil, nil }
 
-func gone([]int) error { return nil }
+func ended([]int) error { return nil }

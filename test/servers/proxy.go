@@ -117,8 +117,8 @@ func (p *Proxy) CutAnswerTo(match func(request []byte) bool) <-chan struct{} {
 
 // Says matches requests that contain a text, in letters of either case.
 func Says(text string) func([]byte) bool {
-	text = string(bytes.ToLower([]byte(text)))
-	return func(request []byte) bool { return bytes.Contains(bytes.ToLower(request), []byte(text)) }
+	wanted := bytes.ToLower([]byte(text))
+	return func(request []byte) bool { return bytes.Contains(bytes.ToLower(request), wanted) }
 }
 
 func (p *Proxy) accept(listener net.Listener) {

@@ -70,7 +70,7 @@ func hear(t *testing.T, c net.Conn, text string) {
 	}
 }
 
-func ended(t *testing.T, c net.Conn) {
+func isCut(t *testing.T, c net.Conn) {
 	t.Helper()
 	n, err := c.Read(make([]byte, 1))
 	if timeout, ok := err.(net.Error); n != 0 || err == nil || ok && timeout.Timeout() {
@@ -86,8 +86,8 @@ func TestProxyCutsWhatItHasAndTakesMore(t *testing.T) {
 	talk(t, first, "one")
 	talk(t, second, "two")
 	p.Cut()
-	ended(t, first)
-	ended(t, second)
+	isCut(t, first)
+	isCut(t, second)
 	talk(t, dial(t, p.Address), "three")
 }
 
@@ -118,7 +118,7 @@ func TestWhatAFrozenProxyHoldsIsLostWhenItIsCut(t *testing.T) {
 	p.Freeze(true)
 	say(t, c, "never")
 	p.Cut()
-	ended(t, c)
+	isCut(t, c)
 	if said := <-heard; said != "heard" {
 		t.Errorf("the server heard %q", said)
 	}
@@ -156,7 +156,7 @@ func TestProxyBeforeAServerThatIsDownEndsConnections(t *testing.T) {
 	}
 	defer nobody.close()
 	target := Database{Host: loopback, Port: nobody.number}.Address()
-	ended(t, dial(t, NewProxy(t, target).Address))
+	isCut(t, dial(t, NewProxy(t, target).Address))
 }
 
 func TestProxyCutsTheAnswerToARequestThatComesInPieces(t *testing.T) {
@@ -171,7 +171,7 @@ func TestProxyCutsTheAnswerToARequestThatComesInPieces(t *testing.T) {
 	say(t, c, "now COM")
 	say(t, c, "MIT and done")
 	p.Freeze(false)
-	ended(t, c)
+	isCut(t, c)
 	<-lost
 	if said := <-heard; said != "commit"+"now COMMIT and done" {
 		t.Errorf("the server heard %q", said)
