@@ -81,6 +81,17 @@ func (s Source) String() string {
 // GoString keeps %#v from telling what String hides.
 func (s Source) GoString() string { return s.String() }
 
+// User is who connects to a server; "" to a file.
+func (s Source) User() string { return s.user }
+
+// Database is the name of a server's database, or a file as written.
+func (s Source) Database() string {
+	if s.Kind == SQLite {
+		return s.file
+	}
+	return s.database
+}
+
 // Exposed reports whether somebody on the network could read what passes between here and the server, or answer in its
 // place: it is on another machine, as far as its name tells, and its certificate is not verified.
 func (s Source) Exposed() bool {
