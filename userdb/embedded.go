@@ -25,25 +25,10 @@ var ErrDuplicate = errors.New("the number is registered already")
 // must be the preset's but for that of the table. Several processes may do it at once. It refuses a table that somebody
 // else made and one that a later version has migrated.
 func NewEmbedded(ctx context.Context, o Options) (*Embedded, error) {
-	s := o.Settings
-	var faults []error
-	if s.Preset != "" && s.Preset != "rekey" {
-		faults = append(faults, &SettingError{Key: "preset", Err: errors.New("only the embedded table, rekey, can be filled here")})
-	}
-	if strings.Contains(s.Table, ".") {
-		faults = append(faults, &SettingError{Key: "table", Err: errors.New("the embedded table takes no schema")})
-	}
-	for _, name := range []struct{ key, value string }{
-		{"id", s.ID}, {"mobile", s.Mobile}, {"password", s.Password}, {"active", s.Active},
-	} {
-		if name.value != "" {
-			faults = append(faults, &SettingError{Key: name.key, Err: errors.New("the embedded table names its columns itself; leave it out")})
-		}
-	}
-	if faults != nil {
+	if faults := o.Settings.embeddedFaults(); faults != nil {
 		return nil, errors.Join(faults...)
 	}
-	l, err := s.layout()
+	l, err := o.Settings.layout()
 	if err != nil {
 		return nil, err
 	}
@@ -55,6 +40,26 @@ func NewEmbedded(ctx context.Context, o Options) (*Embedded, error) {
 		return nil, err
 	}
 	return &Embedded{t}, nil
+}
+
+// embeddedFaults are the settings that only a table of somebody else's can have.
+func (s Settings) embeddedFaults() []error {
+	var faults []error
+	if s.Preset != "" && s.Preset != "rekey" {
+		faults = append(faults, &SettingError{Key: "preset", Err: errors.New("only the embedded table, rekey, can be filled here")})
+	}
+	if strings.Contains(s.Table, ".") {
+		faults = append(faults, &SettingError{Key: "table", Err: errors.New("the embedded table takes no schema")})
+	}
+	for _, name := range []struct{ key, value string }{
+		{"id", s.ID}, {"mobile", s.Mobile}, {"password", s.Password}, {"active", s.Active},
+	} {
+		if name.value != "" {
+			faults = append(faults, &SettingError{Key: name.key, Err: errors.New("the embedded table names its columns itself; " +
+				"leave it out, or name the preset of your own table")})
+		}
+	}
+	return faults
 }
 
 // versions is the table that holds the schema's version by the name of the users table. The file may be shared with

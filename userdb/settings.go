@@ -57,6 +57,9 @@ func (e *SettingError) Unwrap() error { return e.Err }
 // Validate returns all faults of the settings, each a *SettingError, joined.
 func (s Settings) Validate() error {
 	_, err := s.layout()
+	if s.Preset == "rekey" {
+		err = errors.Join(append(s.embeddedFaults(), err)...)
+	}
 	return err
 }
 
@@ -247,7 +250,7 @@ func checkTable(name string) error {
 func checkName(name string) error {
 	switch {
 	case name == "":
-		return errors.New("a name is empty")
+		return errors.New("the name is missing, and the preset has none; write it")
 	case utf8.RuneCountInString(name) > 64:
 		return errors.New("a name is longer than 64 characters")
 	case !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl):

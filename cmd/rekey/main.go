@@ -71,7 +71,9 @@ func run(ctx context.Context, args, env []string, stdin io.Reader, stdout, stder
 	if list, ok := errors.AsType[faults](err); ok {
 		fmt.Fprintln(stderr, list)
 	} else {
-		fmt.Fprintln(stderr, "rekey:", strings.ReplaceAll(err.Error(), "\n", "; "))
+		for line := range strings.Lines(err.Error()) { // errors that were joined have one each
+			fmt.Fprintln(stderr, "rekey:", strings.TrimSuffix(line, "\n"))
+		}
 	}
 	if errors.Is(err, errUsage) {
 		return exitUsage
