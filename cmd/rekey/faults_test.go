@@ -318,7 +318,7 @@ order = ["gateway"]
 			"1: listen: ", "2: keys: ", "3: nonsense: ", "5: codes.lifetime: ", "6: codes.store: ", "8: sms.order: ", "REKEY_PROOF_MODE: proof.mode: ",
 		}},
 		{"beside a wrong preset", `[users]
-preset = "django"
+preset = "djanjo"
 hash = "md5"
 hash_floor = "argon2id$m=1"
 mobile_format = "local"
