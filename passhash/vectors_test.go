@@ -43,6 +43,8 @@ var vectors = []vector{
 	{"lètmein", "$2y$04$sftjj879aevOVe3vuhvW2O3XiI.C35SVCnFD2AaFSSkHdZzYREkKi", "bcrypt", "bcrypt$2y$04"},
 	// ruby-bcrypt 3.1.18: BCrypt::Password.create(…, cost: 4).
 	{"密码🔑", "$2a$04$8vuTevxI8MFRWbDB.IjGIeE9bC9L1B8mnWJG90DDwLJLFUpKdjaF2", "bcrypt", "bcrypt$2a$04"},
+	// The first accounts of RuoYi-Vue (sql/ry_*.sql), by BCryptPasswordEncoder; their password is in its README.
+	{"admin123", "$2a$10$7JB720yubVSZvUI0rEqK/.VqGOZTH.ulu33dHOiBE8ByOhJIrdAu2", "bcrypt", "bcrypt$2a$10"},
 	// Django 3.2's BCryptPasswordHasher and BCryptSHA256PasswordHasher with python3-bcrypt 3.2.2 and rounds 4.
 	{"lètmein", "bcrypt$$2b$04$Ia6eh9rBdrv6EuTR3eZSf.THpW/tySCZTq0nTSY.AMhMRhRLz5xQm", "django_bcrypt", "django_bcrypt$2b$04"},
 	{strings.Repeat("p", 100), "bcrypt_sha256$$2b$04$Zy7sIV0H0x.CHYiEJbv5MOoyTxGu19DzSfipoSnGQzsRLgvT0/s2u", "django_bcrypt_sha256", "django_bcrypt_sha256$2b$04"},
