@@ -117,40 +117,6 @@ func spied(t *testing.T) (*userdb.Embedded, userdb.Options, *spy, rekey.Account)
 	return e, o, s, account(t, e, "13800000001")
 }
 
-func add(t testing.TB, e *userdb.Embedded, mobile string) {
-	t.Helper()
-	n, err := rekey.ChinaMobile(mobile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := e.Add(t.Context(), userdb.NewUser{Number: n, Password: "Abc123"}); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func account(t testing.TB, d rekey.Directory, mobile string) rekey.Account {
-	t.Helper()
-	n, err := rekey.ChinaMobile(mobile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	accounts, err := d.Find(t.Context(), n)
-	if err != nil || len(accounts) != 1 {
-		t.Fatalf("%d accounts, %v", len(accounts), err)
-	}
-	return accounts[0]
-}
-
-// has reports whether password is the account's now.
-func has(t testing.TB, d rekey.Directory, mobile, password string) bool {
-	t.Helper()
-	right, err := account(t, d, mobile).Verify(t.Context(), password)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return right
-}
-
 func TestAResetIsOnDiskAndTheSharedWriterIsAsItWas(t *testing.T) {
 	t.Parallel()
 	e, o, s, a := spied(t)
@@ -413,18 +379,6 @@ func wantWorking(t *testing.T, e *userdb.Embedded) {
 	if !has(t, e, "13800000001", "New456") || !has(t, e, "13900000002", "Abc123") {
 		t.Error("it does not work again")
 	}
-}
-
-func list(t testing.TB, e *userdb.Embedded) []userdb.User {
-	t.Helper()
-	var users []userdb.User
-	for u, err := range e.List(t.Context()) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		users = append(users, u)
-	}
-	return users
 }
 
 func TestT26_AMisspelledColumnIsAFaultAndNotAText(t *testing.T) {

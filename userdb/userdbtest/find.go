@@ -123,9 +123,16 @@ func oneSpellingAPerson(t *testing.T, harness Harness) {
 		table := harness(t, userdb.Settings{MobileFormat: format, HashFloor: Cheap})
 		want := map[string]bool{}
 		for _, spelling := range spellings {
-			if id := table.Insert(t, Row{Mobile: spelling, Password: Hash(t, Cheap, secret)}); slices.Contains(theirs, spelling) {
+			if !table.holds(spelling) {
+				continue
+			}
+			id := table.Insert(t, Row{Mobile: spelling, Password: Hash(t, Cheap, secret)})
+			if slices.Contains(theirs, table.Read(t, id).Mobile) {
 				want[id] = true
 			}
+		}
+		if len(want) == 0 {
+			t.Fatalf("%s: the table holds no spelling of the number", format)
 		}
 		// Whoever is in the table in several spellings is there several times.
 		accounts := find(t, table, mobile)
@@ -134,8 +141,8 @@ func oneSpellingAPerson(t *testing.T, harness Harness) {
 				t.Errorf("%s: found as %q", format, table.Read(t, a.ID).Mobile)
 			}
 		}
-		if len(accounts) != len(theirs) {
-			t.Errorf("%s: %d rows found, want those of %d spellings", format, len(accounts), len(theirs))
+		if len(accounts) != len(want) {
+			t.Errorf("%s: %d rows found, want %d", format, len(accounts), len(want))
 		}
 		// A reset finds its row in whichever spelling it is.
 		for _, a := range accounts {

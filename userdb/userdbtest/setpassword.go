@@ -138,7 +138,20 @@ func changedRowIsStale(t *testing.T, harness Harness) {
 		id := table.Insert(t, row)
 		a := one(t, table, mobile)
 		change(&row)
+		if !table.holds(row.Mobile) {
+			table.Delete(t, id)
+			continue
+		}
+		before := table.Read(t, id)
 		table.Update(t, id, row)
+		row = table.Read(t, id)
+		if row.Mobile == before.Mobile && row.Password == before.Password && row.Inactive == before.Inactive {
+			if !strings.HasSuffix(what, "a trailing space") {
+				t.Errorf("%s: nothing changed", what)
+			}
+			table.Delete(t, id) // a CHAR(n), which drops blanks at the end
+			continue
+		}
 		if err := table.Directory.SetPassword(t.Context(), a, another); !errors.Is(err, rekey.ErrStale) {
 			t.Errorf("%s: %v, want ErrStale", what, err)
 		}
