@@ -1,0 +1,75 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"rekey/cmd/rekey/databases"
+	"rekey/test/servers"
+)
+
+// TestGrantsLeadFromNoRoleToAServiceThatStarts goes an operator's way: the role may not even connect at first, then it is
+// given what is certain, and then what it sees to be there.
+func TestGrantsLeadFromNoRoleToAServiceThatStarts(t *testing.T) {
+	t.Parallel()
+	database := servers.StartPostgreSQL(t).NewDatabase(t)
+	admin := database.Admin().Open(t)
+	run := func(sql string) {
+		t.Helper()
+		if _, err := admin.Exec(sql); err != nil {
+			t.Fatalf("%s\n%v", sql, err)
+		}
+	}
+	run(`REVOKE ALL ON SCHEMA public FROM PUBLIC;
+		REVOKE ALL ON DATABASE ` + database.Name + ` FROM PUBLIC;
+		CREATE TABLE users (id BIGINT PRIMARY KEY, mobile TEXT, password TEXT, remember_token TEXT, deleted_at TIMESTAMP);
+		CREATE TABLE sessions (id TEXT, user_id BIGINT)`)
+	role := database.Role(t, "rekey")
+
+	starts := func() (err error) {
+		var opened databases.Set
+		defer func() { err = errors.Join(err, opened.Close()) }()
+		l := load("", usersIn(role))
+		if len(l.faults) > 0 {
+			t.Fatal(l.faults)
+		}
+		_, err = openUsers(t.Context(), &l.config, &opened, slog.New(slog.DiscardHandler))
+		return err
+	}
+	step := func(what, says string, works bool) {
+		t.Helper()
+		grants := printed(t, usersIn(role))
+		if !strings.Contains(grants, says) {
+			t.Errorf("%s: %q is not in\n%s", what, says, grants)
+		}
+		run(grants)
+		if err := starts(); (err == nil) != works {
+			t.Fatalf("%s: %v, after\n%s", what, err, grants)
+		}
+	}
+	step("with no rights", "\n-- GRANT UPDATE (\"remember_token\") ON \"public\".\"users\" TO ", false)
+	step("with those that are certain", "\nGRANT UPDATE (\"password\", \"remember_token\") ON \"public\".\"users\" TO ", true)
+
+	theirs, owners := printed(t, usersIn(role)), printed(t, usersIn(database), "--to", role.User)
+	if theirs != owners || strings.Contains(owners, "could not") {
+		t.Errorf("the owner is told\n%s\nand the role\n%s", owners, theirs)
+	}
+}
+
+// usersIn is an environment whose users are Laravel's, in the database.
+func usersIn(d servers.Database) []string {
+	return []string{"REKEY_USERS_PRESET=laravel", "REKEY_USERS_DSN=" + d.DSN}
+}
+
+// printed is what rekey grants prints.
+func printed(t *testing.T, env []string, args ...string) string {
+	t.Helper()
+	var stdout, stderr strings.Builder
+	if exit := run(t.Context(), append([]string{"grants"}, args...), env, io.MultiReader(), &stdout, &stderr); exit != exitOK {
+		t.Fatalf("exit %d: %s", exit, &stderr)
+	}
+	return stdout.String()
+}
