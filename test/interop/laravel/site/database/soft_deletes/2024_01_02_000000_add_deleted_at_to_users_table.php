@@ -1,0 +1,18 @@
+<?php
+
+use Illuminate\Database\Migrations\Migration;
+use Illuminate\Database\Schema\Blueprint;
+use Illuminate\Support\Facades\Schema;
+
+return new class extends Migration
+{
+    public function up()
+    {
+        Schema::table('users', fn (Blueprint $table) => $table->softDeletes());
+    }
+
+    public function down()
+    {
+        Schema::table('users', fn (Blueprint $table) => $table->dropSoftDeletes());
+    }
+};
