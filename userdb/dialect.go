@@ -38,6 +38,8 @@ type Dialect struct {
 	// transact runs work in one transaction of db and commits it, so that it is on disk when transact returns nil. If
 	// work fails, everything is rolled back and its error returned. If the commit fails, its outcome may be unknown.
 	transact func(ctx context.Context, db *sql.DB, work func(querier) error) error
+
+	inspect inspector // what a Survey asks
 }
 
 // querier is a handle, or a transaction at work.

@@ -35,6 +35,7 @@ func MySQL() Dialect {
 		migrating: mysqlMigrating,
 		// Whatever the level of isolation, an UPDATE that waited for another's reads the row as it is then.
 		transact: serverTransact(nil),
+		inspect:  mysqlInspector(),
 	}
 }
 

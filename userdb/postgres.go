@@ -36,6 +36,7 @@ func PostgreSQL() Dialect {
 		rollsBack: func(context.Context, querier, string) error { return nil },
 		migrating: postgresMigrating,
 		transact:  postgresTransact,
+		inspect:   postgresInspector(),
 	}
 }
 

@@ -33,6 +33,7 @@ func SQLite() Dialect {
 		rollsBack: func(context.Context, querier, string) error { return nil },
 		migrating: sqliteTransact, // its write lock is the file's
 		transact:  sqliteTransact,
+		inspect:   sqliteInspector(),
 	}
 }
 

@@ -1,0 +1,150 @@
+package userdb
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"strings"
+)
+
+func postgresInspector() inspector {
+	return inspector{
+		name: "PostgreSQL", narrow: []string{"int2", "int4"}, clock: "SELECT clock_timestamp()",
+		about: postgresAbout, indexes: postgresIndexes, searches: postgresSearches, excess: postgresExcess, server: postgresServer,
+		triggers: postgresTriggers,
+		makeIndex: func(s shape) string {
+			table := PostgreSQL().quoteTable(s.numberTable())
+			if m := s.preset.meta; m != nil { // the values of other keys may be longer than an index takes
+				return "CREATE INDEX CONCURRENTLY ON " + table + " (" + postgresQuote(m.value) + ") WHERE " + postgresQuote(m.key) + " = " +
+					literal(s.mobile) + ";"
+			}
+			return "CREATE INDEX CONCURRENTLY ON " + table + " (" + postgresQuote(s.mobileColumn.name) + ");"
+		},
+		makeUnique: func(s shape) string {
+			return "CREATE UNIQUE INDEX CONCURRENTLY ON " + PostgreSQL().quoteTable(s.table) + " (" + postgresQuote(s.idColumn.name) + ");"
+		},
+		retype: func(_ context.Context, _ querier, table string, c column, to string) (string, error) {
+			return "ALTER TABLE " + PostgreSQL().quoteTable(table) + " ALTER COLUMN " + postgresQuote(c.name) + " TYPE " + to + ";", nil
+		},
+	}
+}
+
+func postgresAbout(ctx context.Context, db querier, table string) (rows int64, view bool, err error) {
+	err = db.QueryRowContext(ctx, `SELECT GREATEST(reltuples, 0)::bigint, relkind = 'v' FROM pg_catalog.pg_class
+WHERE oid = pg_catalog.to_regclass($1)`, PostgreSQL().quoteTable(table)).Scan(&rows, &view)
+	return rows, view, err
+}
+
+func postgresIndexes(ctx context.Context, db querier, table string) ([]index, error) {
+	return scanIndexes(db.QueryContext(ctx, `SELECT c.relname::text, x.indisunique,
+	CASE WHEN NOT x.indisvalid THEN 'it was not finished; drop it' WHEN x.indpred IS NOT NULL THEN 'it has some rows only' ELSE '' END,
+	COALESCE(a.attname::text, '')
+FROM pg_catalog.pg_index x
+JOIN pg_catalog.pg_class c ON c.oid = x.indexrelid
+CROSS JOIN LATERAL unnest(x.indkey::int2[]) WITH ORDINALITY AS k(number, place)
+LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = k.number AND k.number > 0
+WHERE x.indrelid = pg_catalog.to_regclass($1) AND k.place <= x.indnkeyatts
+ORDER BY c.relname, k.place`, PostgreSQL().quoteTable(table)))
+}
+
+// postgresSearches reads how PostgreSQL would go about the statement, were the table not small enough to be read whole.
+func postgresSearches(ctx context.Context, db *sql.DB, s shape, find statement, _ []index) (bool, error) {
+	tx, err := db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = tx.Rollback() }() // it has written nothing
+	if _, err := tx.ExecContext(ctx, "SET LOCAL enable_seqscan = off"); err != nil {
+		return false, err
+	}
+	var plan []byte
+	err = tx.QueryRowContext(ctx, "EXPLAIN (FORMAT JSON) "+find.text, find.with(&values{spelled: s.spelled(anybody())})...).Scan(&plan)
+	if err != nil {
+		return false, err
+	}
+	var tree any
+	if err := json.Unmarshal(plan, &tree); err != nil {
+		return false, err
+	}
+	return indexedBy(tree, s.mobileColumn.name), nil
+}
+
+// indexedBy looks through the nodes of a plan for an index that is entered by the column.
+func indexedBy(node any, column string) bool {
+	switch node := node.(type) {
+	case []any:
+		for _, child := range node {
+			if indexedBy(child, column) {
+				return true
+			}
+		}
+	case map[string]any:
+		condition, _ := node["Index Cond"].(string)
+		if strings.Contains(condition, column) {
+			return true
+		}
+		for _, child := range node {
+			if indexedBy(child, column) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// postgresExcess leaves out what follows from being the owner or a superuser.
+func postgresExcess(ctx context.Context, db querier, s shape) ([]string, error) {
+	var superuser, owner bool
+	name := PostgreSQL().quoteTable(s.table)
+	err := db.QueryRowContext(ctx, `SELECT r.rolsuper, pg_catalog.pg_has_role(c.relowner, 'USAGE')
+FROM pg_catalog.pg_class c, pg_catalog.pg_roles r WHERE c.oid = pg_catalog.to_regclass($1) AND r.rolname = current_user`, name).Scan(&superuser, &owner)
+	switch {
+	case err != nil:
+		return nil, err
+	case superuser:
+		return []string{"is a superuser"}, nil
+	case owner:
+		return []string{"owns " + s.table}, nil
+	}
+	whole, err := texts(db.QueryContext(ctx, `SELECT p FROM unnest(ARRAY['INSERT', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']) AS p
+WHERE pg_catalog.has_table_privilege(pg_catalog.to_regclass($1), p)`, name))
+	if err != nil {
+		return nil, err
+	}
+	columns := func(privilege string) ([]string, error) {
+		return texts(db.QueryContext(ctx, `SELECT attname::text FROM pg_catalog.pg_attribute WHERE attrelid = pg_catalog.to_regclass($1)
+AND attnum > 0 AND NOT attisdropped AND pg_catalog.has_column_privilege(attrelid, attnum, $2) ORDER BY attnum`, name, privilege))
+	}
+	return s.beyond(whole, columns)
+}
+
+func postgresServer(ctx context.Context, db querier) ([]Finding, error) {
+	var standby bool
+	var commit, role string
+	err := db.QueryRowContext(ctx, "SELECT pg_catalog.pg_is_in_recovery(), pg_catalog.current_setting('synchronous_commit'), current_user::text").
+		Scan(&standby, &commit, &role)
+	if err != nil {
+		return nil, err
+	}
+	var all []Finding
+	if standby {
+		all = append(all, Finding{ID: "server.standby", Severity: Mend, About: "users.dsn", Text: "The server is a standby, which takes no writes: name " +
+			"the primary, or all of them with target_session_attrs=primary."})
+	}
+	if commit == "off" {
+		all = append(all, Finding{ID: "server.durability", Severity: Advice, About: "users.dsn", Text: "synchronous_commit is off: a crash of the server may " +
+			"forget the last resets, whose codes are used up. For rekey's user alone:",
+			Remedy: "ALTER ROLE " + postgresQuote(role) + " SET synchronous_commit = on;"})
+	}
+	return all, nil
+}
+
+// postgresTriggers leaves out the server's own, such as those of foreign keys. 16 is TRIGGER_TYPE_UPDATE in
+// src/include/catalog/pg_trigger.h.
+func postgresTriggers(ctx context.Context, db querier, s shape) ([]string, error) {
+	return texts(db.QueryContext(ctx, `SELECT t.tgname::text FROM pg_catalog.pg_trigger t
+WHERE t.tgrelid = pg_catalog.to_regclass($1) AND NOT t.tgisinternal AND t.tgenabled <> 'D' AND t.tgtype & 16 <> 0
+AND (cardinality(t.tgattr::int2[]) = 0 OR EXISTS (SELECT 1 FROM pg_catalog.pg_attribute a
+	WHERE a.attrelid = t.tgrelid AND a.attnum = ANY (t.tgattr::int2[]) AND a.attname = $2))
+ORDER BY t.tgname`, PostgreSQL().quoteTable(s.table), s.passwordColumn.name))
+}

@@ -1,0 +1,86 @@
+package userdb
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"strings"
+)
+
+// sqliteInspector has neither rights nor a clock to ask about: both are this machine's.
+func sqliteInspector() inspector {
+	return inspector{
+		name:  "SQLite",
+		about: sqliteAbout, indexes: sqliteIndexes, searches: sqliteSearches, triggers: sqliteTriggers,
+		makeIndex: func(s shape) string {
+			if m := s.preset.meta; m != nil {
+				return sqliteIndex("INDEX", s.metaTable(), m.key, m.value)
+			}
+			return sqliteIndex("INDEX", s.table, s.mobileColumn.name)
+		},
+		makeUnique: func(s shape) string { return sqliteIndex("UNIQUE INDEX", s.table, s.idColumn.name) },
+	}
+}
+
+// sqliteIndex is SQL that makes an index. It lies in the schema of its table, which stands before its own name.
+func sqliteIndex(kind, of string, columns ...string) string {
+	schema, table := splitName(of)
+	name := table + "_" + strings.Join(columns, "_")
+	if schema != "" {
+		name = schema + "." + name
+	}
+	d := SQLite()
+	var quoted []string
+	for _, c := range columns {
+		quoted = append(quoted, d.quote(c))
+	}
+	return "CREATE " + kind + " " + d.quoteTable(name) + " ON " + d.quote(table) + " (" + strings.Join(quoted, ", ") + ");"
+}
+
+// sqliteAbout takes the greatest rowid, which is the count unless many rows were deleted.
+func sqliteAbout(ctx context.Context, db querier, name string) (rows int64, view bool, err error) {
+	schema, table := splitName(name)
+	var rowless bool
+	err = db.QueryRowContext(ctx, "SELECT type = 'view', wr FROM pragma_table_list WHERE schema = ? AND name = ? COLLATE NOCASE",
+		cmp.Or(schema, "main"), table).Scan(&view, &rowless)
+	if err == nil && !view && !rowless {
+		err = db.QueryRowContext(ctx, "SELECT COALESCE(MAX(rowid), 0) FROM "+SQLite().quoteTable(name)).Scan(&rows)
+	}
+	return rows, view, err
+}
+
+// sqliteIndexes lists an INTEGER PRIMARY KEY, too, which is the rowid and no index of its own.
+func sqliteIndexes(ctx context.Context, db querier, name string) ([]index, error) {
+	schema, table := splitName(name)
+	schema = cmp.Or(schema, "main")
+	return scanIndexes(db.QueryContext(ctx, `SELECT l.name, l."unique", CASE WHEN l.partial THEN 'it has some rows only' ELSE '' END, COALESCE(i.name, '')
+FROM pragma_index_list(?, ?) AS l, pragma_index_info(l.name, ?) AS i
+UNION ALL SELECT 'the primary key', 1, '', MAX(name) FROM pragma_table_info(?, ?) WHERE pk > 0 HAVING COUNT(*) = 1`,
+		table, schema, schema, table, schema))
+}
+
+// sqliteSearches reads how SQLite would go about the statement: "SEARCH u USING INDEX users_mobile (mobile=?)".
+func sqliteSearches(ctx context.Context, db *sql.DB, s shape, find statement, _ []index) (bool, error) {
+	rows, err := db.QueryContext(ctx, "EXPLAIN QUERY PLAN "+find.text, find.with(&values{spelled: s.spelled(anybody())})...)
+	if err != nil {
+		return false, err
+	}
+	defer rows.Close()
+	searches := false
+	for rows.Next() {
+		var id, parent, unused int
+		var detail string
+		if err := rows.Scan(&id, &parent, &unused, &detail); err != nil {
+			return false, err
+		}
+		searches = searches || strings.HasPrefix(detail, "SEARCH ") && strings.Contains(detail, s.mobileColumn.name+"=?")
+	}
+	return searches, rows.Err()
+}
+
+// sqliteTriggers looks at what each says before its statements begin.
+func sqliteTriggers(ctx context.Context, db querier, s shape) ([]string, error) {
+	schema, table := splitName(s.table)
+	return texts(db.QueryContext(ctx, "SELECT name FROM "+SQLite().quote(cmp.Or(schema, "main"))+`.sqlite_master
+WHERE type = 'trigger' AND tbl_name = ? COLLATE NOCASE AND substr(upper(sql), 1, instr(upper(sql), 'BEGIN')) LIKE '%UPDATE%' ORDER BY name`, table))
+}
