@@ -3,7 +3,6 @@ package interop_test
 import (
 	"fmt"
 	"net/http"
-	"strconv"
 	"testing"
 )
 
@@ -122,15 +121,12 @@ func (s *site) setsFirstPassword(t *testing.T) {
 }
 
 // TestDjangoCustomUserModelAmongMany is a user model from nothing, on a table of its own name in a schema of its own, with
-// 100,000 people in it.
+// 100,000 people in it on PostgreSQL. Elsewhere a tenth does: Django takes some seconds for the others. The database is in
+// another zone than Django, which keeps UTC.
 func TestDjangoCustomUserModelAmongMany(t *testing.T) {
 	t.Parallel()
-	const (
-		many  = 100_000
-		first = 15_000_000_000
-		one   = "15000054321"
-	)
-	for _, engine := range []string{"sqlite", "postgres", "mysql"} {
+	const first, one, neighbour = 15_000_000_000, "15000004321", "15000004322"
+	for engine, many := range map[string]int{"sqlite": 10_000, "postgres": 100_000, "mysql": 10_000} {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
 			table := map[string]string{"sqlite": "customer", "postgres": "shop.customer", "mysql": "customer"}[engine]
@@ -142,8 +138,8 @@ func TestDjangoCustomUserModelAmongMany(t *testing.T) {
 			}
 			f.writes = []string{"password_changed_at"}
 			f.need(t)
-			s := newSite(t, f, engine, "nist")
-			t.Run("one of three", func(t *testing.T) { s.recovers(t, s.formats[0], newPassword) })
+			s := newSiteOn(t, f, inShanghai(t, engine), "nist")
+			s.recovers(t, s.formats[0], newPassword)
 
 			s.peer.ask(t, command{"do": "bulk", "first": first, "count": many, "password": oldPassword})
 			var id string
@@ -168,6 +164,8 @@ func TestDjangoCustomUserModelAmongMany(t *testing.T) {
 			s.onlyWrites(t, before, after, id)
 			if at := place(table, id, "password_changed_at"); before[at] != "NULL" || after[at] == "NULL" {
 				t.Errorf("password_changed_at was %s and is %s, want it set", before[at], after[at])
+			} else if age := s.peer.ask(t, command{"do": "age", "id": id}).Count; age < -600 || age > 600 {
+				t.Errorf("Django takes the password to have been changed %d s ago", age)
 			}
 			if s.peer.whose(t, session) != "" {
 				t.Error("the session from before lives on")
@@ -175,7 +173,6 @@ func TestDjangoCustomUserModelAmongMany(t *testing.T) {
 			if s.peer.login(t, one, oldPassword) != "" || s.peer.login(t, one, newPassword) == "" {
 				t.Error("the framework takes another password than the new one")
 			}
-			neighbour := strconv.Itoa(first + 54322)
 			if s.peer.login(t, neighbour, newPassword) != "" || s.peer.login(t, neighbour, oldPassword) == "" {
 				t.Error("the password of somebody else has changed")
 			}

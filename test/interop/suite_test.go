@@ -19,10 +19,15 @@ type site struct {
 	next  int // how many numbers were given out
 }
 
-// newSite makes the project's schema and then starts rekey on it.
+// newSite makes a project on a database of its own.
 func newSite(t *testing.T, f framework, engine, policy string) *site {
 	t.Helper()
-	db := newDatabase(t, engine)
+	return newSiteOn(t, f, newDatabase(t, engine), policy)
+}
+
+// newSiteOn makes the project's schema and then starts rekey on it.
+func newSiteOn(t *testing.T, f framework, db database, policy string) *site {
+	t.Helper()
 	s := &site{framework: f, database: db, peer: f.start(t, db), db: db.open(t)}
 	s.rekey = serve(t, db, settings{users: f.users(db), policy: policy})
 	return s
@@ -78,7 +83,11 @@ func testFramework(t *testing.T, f framework) {
 	t.Run("hostile passwords", func(t *testing.T) {
 		t.Parallel()
 		s := newSite(t, f, f.databases[0], "nist")
-		for _, form := range f.formats {
+		for i, form := range f.formats {
+			// What rekey makes in one form is encoded in one way.
+			if slices.ContainsFunc(f.formats[:i], func(other format) bool { return other.made == form.made }) {
+				continue
+			}
 			t.Run(form.name, func(t *testing.T) {
 				for _, h := range hostiles() {
 					if form.longest > 0 && len(h.password) > form.longest {

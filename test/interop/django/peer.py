@@ -21,6 +21,7 @@ from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 from django.test.utils import override_settings
+from django.utils import timezone
 
 from project.hashers import password_hashers
 
@@ -100,12 +101,18 @@ def session(c):
     return {"user": client.get("/me/").content.decode()}
 
 
+def age(c):
+    """How many seconds ago Django takes the password of an id to have been changed."""
+    changed_at = User.objects.get(pk=c["id"]).password_changed_at
+    return {"count": round((timezone.now() - changed_at).total_seconds())}
+
+
 def recoverable(c):
     """How many users Django itself would mail a link for a new password to."""
     return {"count": len(list(PasswordResetForm().get_users(c["email"])))}
 
 
-COMMANDS = {f.__name__: f for f in (setup, add, bulk, login, session, recoverable)}
+COMMANDS = {f.__name__: f for f in (setup, add, bulk, login, session, age, recoverable)}
 
 # What Django or a library prints must not stand between the answers.
 answers, sys.stdout = sys.stdout, sys.stderr
