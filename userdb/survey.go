@@ -185,6 +185,9 @@ func (s *survey) faults(err error) {
 	f := Finding{ID: "users.unreachable", Severity: Mend, About: "users.dsn", Text: harmless(err)}
 	if fault, ok := errors.AsType[*SettingError](err); ok {
 		f.ID, f.About = "users.setting", "users."+fault.Key
+		if s.own && fault.Key == "table" {
+			f.Text = "users.table: the table is not there yet; rekey serve makes it, or rekey user add"
+		}
 	}
 	s.find(f)
 }

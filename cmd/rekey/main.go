@@ -126,6 +126,7 @@ func (t *terminal) getenv(name string) string {
 type commands struct {
 	Demo    demoCommand    `cmd:"" help:"Show the whole recovery on this machine, with nothing to set up."`
 	Serve   serveCommand   `cmd:"" help:"Run the service."`
+	Doctor  doctorCommand  `cmd:"" help:"Check configuration, users table, code store and providers, and say what to do."`
 	User    userCommand    `cmd:"" help:"Fill and list the embedded users table."`
 	SMS     smsCommand     `cmd:"" name:"sms" help:"Try out a provider."`
 	Unlock  unlockCommand  `cmd:"" help:"Clear the wrong guesses counted against a number."`
