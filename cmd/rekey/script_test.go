@@ -8,11 +8,18 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"rekey/test/servers"
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"rekey": main})
+	testscript.Main(withServers{m}, map[string]func(){"rekey": main})
 }
+
+// withServers runs the tests beside the servers that they share.
+type withServers struct{ m *testing.M }
+
+func (w withServers) Run() int { return servers.Run(w.m) }
 
 // TestCommands runs the scripts in testdata. Each has a folder of its own, a gateway that takes every message at
 // $GATEWAY, and one that refuses at $REFUSING.
