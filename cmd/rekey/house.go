@@ -78,7 +78,11 @@ func openEmbedded(ctx context.Context, c *config, d *databases.Set, log *slog.Lo
 
 // userOptions opens the database of the users table.
 func userOptions(ctx context.Context, c *config, d *databases.Set, log *slog.Logger) (userdb.Options, error) {
-	db, err := d.Open(ctx, "users.dsn", c.Users.DSN)
+	open := d.OpenTheirs
+	if c.Users.Preset == embeddedPreset {
+		open = d.Open
+	}
+	db, err := open(ctx, "users.dsn", c.Users.DSN)
 	if err != nil {
 		return userdb.Options{}, err
 	}
@@ -87,9 +91,9 @@ func userOptions(ctx context.Context, c *config, d *databases.Set, log *slog.Log
 
 func userDialect(kind databases.Kind) userdb.Dialect {
 	switch kind {
-	case "postgres":
+	case databases.PostgreSQL:
 		return userdb.PostgreSQL()
-	case "mysql":
+	case databases.MySQL:
 		return userdb.MySQL()
 	default:
 		return userdb.SQLite()

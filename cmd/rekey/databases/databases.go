@@ -31,6 +31,15 @@ type DB struct {
 // A process takes at most ten connections to a server, or pool_max of them: N replicas take N times as many at their
 // busiest. One that is idle is given up after five minutes, each after half an hour.
 func (s *Set) Open(ctx context.Context, key, dsn string) (*DB, error) {
+	return s.get(ctx, key, dsn, func(ctx context.Context, path string) (*DB, error) { return openFile(ctx, path, s.Create) })
+}
+
+// OpenTheirs is Open for the database of an application: a SQLite file is never made, and keeps the journal that it has.
+func (s *Set) OpenTheirs(ctx context.Context, key, dsn string) (*DB, error) {
+	return s.get(ctx, key, dsn, openTheirFile)
+}
+
+func (s *Set) get(ctx context.Context, key, dsn string, file func(context.Context, string) (*DB, error)) (*DB, error) {
 	source, err := Parse(dsn)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", key, err)
@@ -46,7 +55,7 @@ func (s *Set) Open(ctx context.Context, key, dsn string) (*DB, error) {
 	}
 	var db *DB
 	if source.Kind == SQLite {
-		db, err = openFile(ctx, name, s.Create)
+		db, err = file(ctx, name)
 	} else {
 		db, err = openServer(ctx, source)
 	}

@@ -64,25 +64,47 @@ func sqliteAddress(path string) string {
 // same rights. The log is a WAL, so that readers never wait, at synchronous=NORMAL: a power cut may forget the last
 // second of codes. The users table asks for more where it writes (package userdb).
 func openFile(ctx context.Context, path string, create bool) (*DB, error) {
+	if err := writable(path, create); err != nil {
+		return nil, err
+	}
+	writer, err := sqliteWriter(path)
+	if err != nil {
+		return nil, err
+	}
+	return openPools(ctx, path, writer)
+}
+
+// openTheirFile opens the SQLite file of an application. How its journal is kept is a property of the file, and the
+// application's to choose.
+func openTheirFile(ctx context.Context, path string) (*DB, error) {
+	if err := writable(path, false); err != nil {
+		return nil, err
+	}
+	writer, err := sqlite.NewConnector(sqliteAddress(path) + "&_txlock=immediate")
+	if err != nil {
+		return nil, err
+	}
+	return openPools(ctx, path, writer)
+}
+
+// writable fails unless the file can be written to; create makes it.
+func writable(path string, create bool) error {
 	flags := os.O_RDWR
 	if create {
 		flags |= os.O_CREATE
 	}
 	found, err := os.OpenFile(path, flags, 0o600)
 	if !create && errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s is not there; run in the service's folder or give --config", path)
+		return fmt.Errorf("%s is not there; run in the service's folder or give --config", path)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s can't be opened for writing: %w; give this user the right to it, or name another file", path, bare(err))
+		return fmt.Errorf("%s can't be opened for writing: %w; give this user the right to it, or name another file", path, bare(err))
 	}
-	if err := found.Close(); err != nil {
-		return nil, err
-	}
+	return found.Close()
+}
 
-	writer, err := sqliteWriter(path)
-	if err != nil {
-		return nil, err
-	}
+// openPools opens the two pools of a file.
+func openPools(ctx context.Context, path string, writer driver.Connector) (*DB, error) {
 	reader, err := sqliteReader(path)
 	if err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package databases
 
 import (
+	"database/sql"
 	"path/filepath"
 	"testing"
 )
@@ -33,5 +34,40 @@ func TestOneFileOfUsersAndCodesIsOnePool(t *testing.T) {
 	}
 	if err := s.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestTheFileOfAnApplicationStaysAsItIs(t *testing.T) {
+	t.Parallel()
+	var s Set
+	path := filepath.Join(t.TempDir(), "app.sqlite3")
+	if _, err := s.OpenTheirs(t.Context(), "users.dsn", "sqlite:"+path); err == nil {
+		t.Fatal("a file that is not there was made")
+	}
+	for _, journal := range []string{"delete", "wal"} {
+		theirs, err := sql.Open("sqlite", sqliteAddress(path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := theirs.ExecContext(t.Context(), "PRAGMA journal_mode = "+journal+"; CREATE TABLE IF NOT EXISTS t (x)"); err != nil {
+			t.Fatal(err)
+		}
+		db, err := s.OpenTheirs(t.Context(), "users.dsn", "sqlite:"+path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := db.Write.ExecContext(t.Context(), "INSERT INTO t VALUES (1)"); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+		var got string
+		if err := theirs.QueryRowContext(t.Context(), "PRAGMA journal_mode").Scan(&got); err != nil || got != journal {
+			t.Errorf("its journal is %s, %v, want %s as before", got, err, journal)
+		}
+		if err := theirs.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }
