@@ -109,7 +109,6 @@ func testFramework(t *testing.T, f framework) {
 // recovers has the framework make a user and a session, rekey reset the password, and then asks the framework. None of
 // near is taken for the new password.
 func (s *site) recovers(t *testing.T, form format, password string, near ...string) {
-	t.Helper()
 	mobile := s.mobile()
 	id := s.peer.add(t, mobile, oldPassword, form.name)
 	session := s.peer.login(t, mobile, oldPassword)
@@ -146,7 +145,6 @@ func (s *site) recovers(t *testing.T, form format, password string, near ...stri
 // refuses shows that a password which the row's format can't hold is refused in words, that nothing is changed by it, and
 // that the code is still good for the longest that it can.
 func (s *site) refuses(t *testing.T, form format, password string) {
-	t.Helper()
 	mobile := s.mobile()
 	id := s.peer.add(t, mobile, oldPassword, form.name)
 	before := s.state(t, s.db, s.tables)
