@@ -62,7 +62,8 @@ func (s *survey) hashes(ctx context.Context) error {
 			f.Text = "a hash of a known format that is not written as that format is, as when it was cut off. " +
 				"These accounts aren't recovered; users.hash names what may replace it"
 		case h.Format == hashUnknown:
-			f.Text = "a hash of no known format. These accounts aren't recovered; users.hash names what may replace it"
+			f.Text = "a hash of no known format. These accounts aren't recovered; unless the application locks accounts so, users.hash names what " +
+				"may replace it"
 		case s.shape.reads(h.Format):
 			f.ID = "hashes.costly"
 			f.Text = "a hash of " + h.Format + " that takes more memory than hashing may use. These accounts aren't recovered"

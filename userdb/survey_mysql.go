@@ -65,26 +65,18 @@ func mysqlAbout(ctx context.Context, db querier, table string) (rows int64, view
 }
 
 func mysqlIndexes(ctx context.Context, db querier, table string) ([]index, error) {
-	return scanIndexes(db.QueryContext(ctx, "SELECT INDEX_NAME, NON_UNIQUE = 0, CASE WHEN INDEX_TYPE IN ('BTREE', 'HASH') THEN '' "+
+	return scanIndexes(db.QueryContext(ctx, "SELECT INDEX_NAME, NON_UNIQUE = 0, '', CASE WHEN INDEX_TYPE IN ('BTREE', 'HASH') THEN '' "+
 		"ELSE 'it is of another kind' END, COALESCE(COLUMN_NAME, '') FROM information_schema.STATISTICS WHERE "+mysqlPlace+
 		" ORDER BY INDEX_NAME, SEQ_IN_INDEX", mysqlName(table)...))
 }
 
 // mysqlSearches goes by the catalogue: how MySQL would go about the statement depends on what is in the table. Types and
 // collations don't matter, since the values that are asked for become those of the column.
-func mysqlSearches(_ context.Context, _ *sql.DB, s shape, _ statement, have []index) (bool, error) {
-	return slices.ContainsFunc(have, func(i index) bool {
-		if i.idle != "" {
-			return false
-		}
-		if m := s.preset.meta; m != nil && len(i.columns) > 1 {
-			first := i.columns[:2]
-			if slices.Contains(first, m.key) && slices.Contains(first, s.mobileColumn.name) {
-				return true
-			}
-		}
-		return i.columns[0] == s.mobileColumn.name
-	}), nil
+func mysqlSearches(_ context.Context, _ *sql.DB, s shape, have []index) (bool, error) {
+	if s.preset.meta != nil {
+		return s.metaIndexed(have), nil
+	}
+	return slices.ContainsFunc(have, func(i index) bool { return i.whole() && i.columns[0] == s.mobileColumn.name }), nil
 }
 
 // mysqlExcess sees what was granted to the user itself and to the role that it has. "%" and "_" in the name of a granted

@@ -32,11 +32,11 @@ func (s *survey) numbers(ctx context.Context) error {
 		s.find(Finding{ID: "numbers.none", Severity: Mend, About: about, Text: "No row that was looked at has a number; name the column that does.",
 			Remedy: `users.mobile = "…"`})
 	case 2*found < all && s.tally.turned > found:
-		s.find(Finding{ID: "numbers.format", Severity: Mend, About: "users.mobile_format", Text: fmt.Sprintf("%s a number that is not spelled as "+
+		s.find(Finding{ID: "numbers.format", Severity: Mend, About: "users.mobile_format", Text: fmt.Sprintf("%sa number that is not spelled as "+
 			"users.mobile_format = %q has it, and is not found.", s.looked(n.Hidden)+have(n.Hidden), format),
 			Remedy: "users.mobile_format = " + strconv.Quote(other)})
 	case 2*found < all:
-		s.find(Finding{ID: "numbers.column", Severity: Mend, About: about, Text: fmt.Sprintf("Only %s a mobile number of the configured plan that is "+
+		s.find(Finding{ID: "numbers.column", Severity: Mend, About: about, Text: fmt.Sprintf("Only %sa mobile number of the configured plan that is "+
 			"found. Look whether users.mobile is the right column and numbers.plan the right plan%s.", s.looked(found)+have(found),
 			s.such(readForeign, readHidden))})
 	default:

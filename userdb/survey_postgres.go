@@ -4,12 +4,13 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"slices"
 	"strings"
 )
 
 func postgresInspector() inspector {
 	return inspector{
-		name: "PostgreSQL", narrow: []string{"int2", "int4"}, clock: "SELECT clock_timestamp()",
+		name: "PostgreSQL", narrow: []string{"int2", "int4"}, clock: "SELECT pg_catalog.clock_timestamp()",
 		about: postgresAbout, indexes: postgresIndexes, searches: postgresSearches, excess: postgresExcess, server: postgresServer,
 		triggers: postgresTriggers,
 		makeIndex: func(s shape) string {
@@ -37,7 +38,7 @@ WHERE oid = pg_catalog.to_regclass($1)`, PostgreSQL().quoteTable(table)).Scan(&r
 
 func postgresIndexes(ctx context.Context, db querier, table string) ([]index, error) {
 	return scanIndexes(db.QueryContext(ctx, `SELECT c.relname::text, x.indisunique,
-	CASE WHEN NOT x.indisvalid THEN 'it was not finished; drop it' WHEN x.indpred IS NOT NULL THEN 'it has some rows only' ELSE '' END,
+	COALESCE(pg_catalog.pg_get_expr(x.indpred, x.indrelid), ''), CASE WHEN x.indisvalid THEN '' ELSE 'it was not finished; drop it' END,
 	COALESCE(a.attname::text, '')
 FROM pg_catalog.pg_index x
 JOIN pg_catalog.pg_class c ON c.oid = x.indexrelid
@@ -48,48 +49,66 @@ ORDER BY c.relname, k.place`, PostgreSQL().quoteTable(table)))
 }
 
 // postgresSearches reads how PostgreSQL would go about the statement, were the table not small enough to be read whole.
-func postgresSearches(ctx context.Context, db *sql.DB, s shape, find statement, _ []index) (bool, error) {
+// Of a small table it may still prefer the index of another condition, and is asked again without those. Between the
+// indexes of a key and of its value it chooses by what is in the table, so that there the catalogue tells.
+func postgresSearches(ctx context.Context, db *sql.DB, s shape, have []index) (bool, error) {
+	if s.preset.meta != nil {
+		return s.metaIndexed(have), nil
+	}
+	bare := s
+	bare.active = nil
+	for _, asked := range []shape{s, bare} {
+		used, err := postgresPlan(ctx, db, asked)
+		if err != nil {
+			return false, err
+		}
+		if slices.ContainsFunc(have, func(i index) bool { return i.columns[0] == s.mobileColumn.name && slices.Contains(used, i.name) }) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// postgresPlan lists the indexes that a lookup is done by.
+func postgresPlan(ctx context.Context, db *sql.DB, s shape) ([]string, error) {
 	tx, err := db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	defer func() { _ = tx.Rollback() }() // it has written nothing
 	if _, err := tx.ExecContext(ctx, "SET LOCAL enable_seqscan = off"); err != nil {
-		return false, err
+		return nil, err
 	}
 	var plan []byte
+	find := s.find(PostgreSQL())
 	err = tx.QueryRowContext(ctx, "EXPLAIN (FORMAT JSON) "+find.text, find.with(&values{spelled: s.spelled(anybody())})...).Scan(&plan)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	var tree any
 	if err := json.Unmarshal(plan, &tree); err != nil {
-		return false, err
+		return nil, err
 	}
-	return indexedBy(tree, s.mobileColumn.name), nil
+	return entered(tree, s.mobileColumn.name), nil
 }
 
-// indexedBy looks through the nodes of a plan for an index that is entered by the column.
-func indexedBy(node any, column string) bool {
+// entered are the indexes in a plan that are entered by the column. A scan of a bitmap has the name in its own node.
+func entered(node any, column string) (names []string) {
 	switch node := node.(type) {
 	case []any:
 		for _, child := range node {
-			if indexedBy(child, column) {
-				return true
-			}
+			names = append(names, entered(child, column)...)
 		}
 	case map[string]any:
 		condition, _ := node["Index Cond"].(string)
-		if strings.Contains(condition, column) {
-			return true
+		if name, ok := node["Index Name"].(string); ok && strings.Contains(condition, column) {
+			names = append(names, name)
 		}
 		for _, child := range node {
-			if indexedBy(child, column) {
-				return true
-			}
+			names = append(names, entered(child, column)...)
 		}
 	}
-	return false
+	return names
 }
 
 // postgresExcess leaves out what follows from being the owner or a superuser.

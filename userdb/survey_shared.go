@@ -98,7 +98,7 @@ func (s *survey) lookForShared(ctx context.Context) (shared []rekey.Number, whol
 // repeated are the numbers that stand in several rows in the same spelling, as an index tells that has them in order. It
 // reports whether these are all.
 func (s *survey) repeated(ctx context.Context) (all []rekey.Number, whole bool, err error) {
-	leads := func(i index) bool { return i.idle == "" && i.columns[0] == s.shape.mobileColumn.name }
+	leads := func(i index) bool { return i.whole() && i.columns[0] == s.shape.mobileColumn.name }
 	if slices.ContainsFunc(s.have, func(i index) bool { return leads(i) && i.unique && len(i.columns) == 1 }) {
 		return nil, true, nil
 	}

@@ -53,14 +53,18 @@ func sqliteAbout(ctx context.Context, db querier, name string) (rows int64, view
 func sqliteIndexes(ctx context.Context, db querier, name string) ([]index, error) {
 	schema, table := splitName(name)
 	schema = cmp.Or(schema, "main")
-	return scanIndexes(db.QueryContext(ctx, `SELECT l.name, l."unique", CASE WHEN l.partial THEN 'it has some rows only' ELSE '' END, COALESCE(i.name, '')
+	return scanIndexes(db.QueryContext(ctx, `SELECT l.name, l."unique", CASE WHEN l.partial THEN substr(m.sql, instr(upper(m.sql), ' WHERE ') + 7) ELSE '' END,
+	'', COALESCE(i.name, '')
 FROM pragma_index_list(?, ?) AS l, pragma_index_info(l.name, ?) AS i
-UNION ALL SELECT 'the primary key', 1, '', MAX(name) FROM pragma_table_info(?, ?) WHERE pk > 0 HAVING COUNT(*) = 1`,
+LEFT JOIN `+SQLite().quote(schema)+`.sqlite_master AS m ON m.type = 'index' AND m.name = l.name
+UNION ALL SELECT 'the primary key', 1, '', '', MAX(name) FROM pragma_table_info(?, ?) WHERE pk > 0 HAVING COUNT(*) = 1`,
 		table, schema, schema, table, schema))
 }
 
-// sqliteSearches reads how SQLite would go about the statement: "SEARCH u USING INDEX users_mobile (mobile=?)".
-func sqliteSearches(ctx context.Context, db *sql.DB, s shape, find statement, _ []index) (bool, error) {
+// sqliteSearches reads how SQLite would go about the statement: "SEARCH u USING INDEX users_mobile (mobile=?)". One that
+// begins with another column has ANY( there.
+func sqliteSearches(ctx context.Context, db *sql.DB, s shape, _ []index) (bool, error) {
+	find := s.find(SQLite())
 	rows, err := db.QueryContext(ctx, "EXPLAIN QUERY PLAN "+find.text, find.with(&values{spelled: s.spelled(anybody())})...)
 	if err != nil {
 		return false, err
@@ -73,7 +77,8 @@ func sqliteSearches(ctx context.Context, db *sql.DB, s shape, find statement, _ 
 		if err := rows.Scan(&id, &parent, &unused, &detail); err != nil {
 			return false, err
 		}
-		searches = searches || strings.HasPrefix(detail, "SEARCH ") && strings.Contains(detail, s.mobileColumn.name+"=?")
+		searches = searches || strings.HasPrefix(detail, "SEARCH ") && strings.Contains(detail, s.mobileColumn.name+"=?") &&
+			!strings.Contains(detail, "(ANY(")
 	}
 	return searches, rows.Err()
 }

@@ -22,8 +22,8 @@ type inspector struct {
 	about func(ctx context.Context, db querier, table string) (rows int64, view bool, err error)
 	// indexes are those of a table, its primary key among them.
 	indexes func(ctx context.Context, db querier, table string) ([]index, error)
-	// searches reports whether find goes to the rows of a number by an index that has the number.
-	searches func(ctx context.Context, db *sql.DB, s shape, find statement, have []index) (bool, error)
+	// searches reports whether a lookup goes to the rows of a number by an index that begins with the number.
+	searches func(ctx context.Context, db *sql.DB, s shape, have []index) (bool, error)
 	// excess lists what the user may do to the users table beyond what is needed, as ends of a sentence.
 	excess func(ctx context.Context, db querier, s shape) ([]string, error)
 	// server lists what the server's own settings do to a reset.
@@ -46,10 +46,29 @@ type index struct {
 	name    string
 	columns []string // in their order; "" is an expression
 	unique  bool
+	where   string // which rows it has, if not all, in the database's words
 	idle    string // why it serves no search, as the end of a sentence; empty: nothing speaks against it
 }
 
-// scanIndexes reads rows of index, whether it is unique, why it is idle, and column.
+// whole reports whether every row can be found by it.
+func (i index) whole() bool { return i.where == "" && i.idle == "" }
+
+// metaIndexed reports whether one of the indexes of the table beside leads to a value of the number's key.
+func (s shape) metaIndexed(have []index) bool {
+	m := s.preset.meta
+	return slices.ContainsFunc(have, func(i index) bool {
+		first := i.columns[:min(2, len(i.columns))]
+		switch {
+		case i.idle != "":
+			return false
+		case i.where != "" && !(strings.Contains(i.where, m.key) && strings.Contains(i.where, literal(s.mobile))):
+			return false
+		}
+		return first[0] == m.value || slices.Contains(first, m.key) && slices.Contains(first, m.value)
+	})
+}
+
+// scanIndexes reads rows of index, whether it is unique, which rows it has, why it is idle, and column.
 func scanIndexes(rows *sql.Rows, err error) ([]index, error) {
 	if err != nil {
 		return nil, err
@@ -59,7 +78,7 @@ func scanIndexes(rows *sql.Rows, err error) ([]index, error) {
 	for rows.Next() {
 		var i index
 		var column string
-		if err := rows.Scan(&i.name, &i.unique, &i.idle, &column); err != nil {
+		if err := rows.Scan(&i.name, &i.unique, &i.where, &i.idle, &column); err != nil {
 			return nil, err
 		}
 		if len(all) == 0 || all[len(all)-1].name != i.name {
@@ -216,7 +235,7 @@ func (s *survey) indexes(ctx context.Context) error {
 	if slices.Contains(s.dialect.inspect.narrow, s.shape.mobileColumn.kind) {
 		return nil // it can't even be asked for
 	}
-	if s.searched, err = s.dialect.inspect.searches(ctx, s.db, s.shape, s.table.statements.find, s.have); err != nil {
+	if s.searched, err = s.dialect.inspect.searches(ctx, s.db, s.shape, s.have); err != nil {
 		return err
 	}
 	f := Finding{ID: "index.number", Severity: Fine, About: s.numberColumn(), Text: "An index leads from a number to its account."}
@@ -225,9 +244,11 @@ func (s *survey) indexes(ctx context.Context) error {
 		f.Text = "No index leads from a number to its account: each request reads the whole table."
 		for _, i := range s.have {
 			if i.columns[0] == s.shape.mobileColumn.name {
-				why := i.idle
-				if why == "" {
-					why = "its collation, type or order of columns is not that of the question"
+				why := "its collation, type or order of columns is not that of the question"
+				if i.idle != "" {
+					why = i.idle
+				} else if i.where != "" {
+					why = "it has only rows with " + i.where
 				}
 				f.Text += " There is " + i.name + ", which does not serve: " + why + "."
 			}
@@ -244,7 +265,7 @@ func (s *survey) indexes(ctx context.Context) error {
 // uniqueID looks whether the id is one account's alone. A reset that met several rows would fail.
 func (s *survey) uniqueID(have []index) {
 	id := s.shape.idColumn.name
-	leads := func(i index) bool { return i.idle == "" && i.columns[0] == id }
+	leads := func(i index) bool { return i.whole() && i.columns[0] == id }
 	s.ordered = slices.ContainsFunc(have, leads)
 	f := Finding{ID: "index.id", Severity: Fine, About: s.column(s.shape.idColumn), Text: "The column " + id + " is unique."}
 	switch {

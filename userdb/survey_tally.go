@@ -117,10 +117,12 @@ func (t *tally) count(s *survey, n rekey.Number, as reading, stored string) {
 	case readForeign:
 		t.numbers.Foreign++
 	}
-	turned := s.shape
-	turned.e164 = !turned.e164
-	if all := turned.spelled(n); !n.IsZero() && len(all) > 0 && all[0] == stored {
-		t.turned++
+	if !n.IsZero() {
+		turned := s.shape
+		turned.e164 = !turned.e164
+		if all := turned.spelled(n); len(all) > 0 && all[0] == stored {
+			t.turned++
+		}
 	}
 	if masked := mask(stored); len(t.examples[as]) < maxExamples && !slices.Contains(t.examples[as], masked) {
 		put(&t.examples, as, append(t.examples[as], masked))

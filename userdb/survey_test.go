@@ -134,3 +134,106 @@ func dump(t *testing.T, d *database, table string) string {
 	}
 	return b.String()
 }
+
+func TestSurvey_CountsEveryRowByItsHashItsNumberAndItsAccount(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, d *database) {
+		s := djangoTable(t, d)
+		good := userdbtest.Hash(t, djangoFloor, "Abc123")
+		for _, p := range []struct {
+			mobile   any
+			password string
+			inactive bool
+		}{
+			{mobile: "13800000001", password: good},
+			{mobile: "13800000002", password: good, inactive: true},
+			{mobile: "+8613800000003", password: good},
+			{mobile: "008613800000004", password: good},
+			// One number of several accounts, in one spelling and in two.
+			{mobile: "13800000005", password: good},
+			{mobile: "13800000005", password: good},
+			{mobile: "13800000006", password: good},
+			{mobile: "8613800000006", password: good},
+			{mobile: "13800000007", password: good},
+			{mobile: "13800000007", password: good, inactive: true}, // who does not count
+			{mobile: "13800000007", password: "!canary"},            // nor does who has no password
+			// Spellings that nobody asks for; the second is somebody's who has another account.
+			{mobile: "138 0000 0008", password: good},
+			{mobile: "138-0000-0001", password: good},
+			{mobile: "１３８０００００００９", password: good},
+			{mobile: "\t13800000010", password: good},
+			{mobile: "1380000001", password: good},
+			{mobile: "12800000011", password: good},
+			{mobile: "canary@example.com", password: good},
+			{mobile: "", password: good},
+			{mobile: nil, password: good},
+			{mobile: "13800000012", password: ""},
+			{mobile: "13800000013", password: "*"},
+			{mobile: "13800000014", password: "sha1$canary$" + strings.Repeat("0a", 20)},
+			{mobile: "13800000015", password: "pbkdf2_sha256$canary"},
+			{mobile: "13800000016", password: "pbkdf2_sha256$4000000000$canarysalt$" + strings.Repeat("A", 43) + "="},
+			{mobile: "13800000017", password: "no hash at all, but a canary"},
+			{mobile: "13800000018", password: userdbtest.Hash(t, "{bcrypt}$2a$04", "Abc123")},
+		} {
+			person(t, d, p.mobile, p.password, !p.inactive)
+		}
+		before := dump(t, d, "auth_user")
+		r := surveyed(t, d.options(s))
+		if want := (userdb.NumberCounts{AsSet: 15, Other: 3, Hidden: 4, Foreign: 3, Empty: 2, Shared: 2, Twins: 1, SharedWhole: true}); r.Numbers != want {
+			t.Errorf("numbers are\n%+v, want\n%+v", r.Numbers, want)
+		}
+		if want := (userdb.AccountCounts{Recoverable: 9, Inactive: 2, Unusable: 3, Unreadable: 4, Unreachable: 9}); r.Accounts != want {
+			t.Errorf("accounts are\n%+v, want\n%+v", r.Accounts, want)
+		}
+		want := []userdb.HashCount{
+			{Format: "pbkdf2_sha256", Rows: 19, Becomes: djangoFloor}, {Format: "unusable", Rows: 3},
+			{Format: "malformed", Rows: 1}, {Format: "out_of_bounds", Rows: 1},
+			{Format: "sha1", Rows: 1, Becomes: "pbkdf2_sha256$600000"}, {Format: "unknown", Rows: 1}, {Format: "{bcrypt}", Rows: 1},
+		}
+		if !slices.Equal(r.Hashes, want) {
+			t.Errorf("hashes are\n%+v, want\n%+v", r.Hashes, want)
+		}
+		for _, id := range []string{"numbers.other", "numbers.hidden", "numbers.foreign", "numbers.shared", "numbers.twins", "accounts.unusable",
+			"hashes.unknown", "hashes.malformed", "hashes.bounds", "hashes.foreign"} {
+			found(t, r, id, userdb.Advice)
+		}
+		for _, id := range []string{"numbers.as_set", "numbers.empty", "accounts.recoverable", "accounts.inactive", "reset.rehearsed"} {
+			found(t, r, id, userdb.Fine)
+		}
+		if after := dump(t, d, "auth_user"); after != before {
+			t.Errorf("the table was\n%s and is\n%s", before, after)
+		}
+	})
+}
+
+// TestT36 looks at all that a survey of a table tells, to whom everything in it is a secret.
+func TestT36_ASurveyTellsNoNumberHashOrPassword(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, d *database) {
+		s := djangoTable(t, d)
+		good := userdbtest.Hash(t, djangoFloor, "Abc123")
+		secrets := []string{good, "canary"}
+		for _, mobile := range []string{"13857913571", "+8613857913572", "138 5791 3573", "1385-7913574", "2385791357", "canary@example.com", "Canary-13857913576",
+			"１３８５７９１３５７９", "7913", "13857913571"} {
+			person(t, d, mobile, good, true)
+			secrets = append(secrets, mobile)
+		}
+		person(t, d, "13857913577", "canary$79135791", true)
+		person(t, d, "13857913578", "pbkdf2_sha256$canary$79135791", true)
+		for i := range 9 { // so that most are as they should be, and the others are told of one by one
+			person(t, d, fmt.Sprintf("1385791358%d", i), good, true)
+		}
+		r := surveyed(t, d.options(s))
+		all := strings.ToLower(fmt.Sprintf("%+v", *r))
+		for _, secret := range append(secrets, "7913", "５７９", "5791") {
+			if strings.Contains(all, strings.ToLower(secret)) {
+				t.Errorf("it tells %q", secret)
+			}
+		}
+		for _, masked := range []string{`138 **** **73`, `138*-*****74`, `238*****57`, `xxxxxx@xxxxxxx.xxx`} {
+			if !strings.Contains(all, masked) {
+				t.Errorf("no example is %q", masked)
+			}
+		}
+	})
+}
