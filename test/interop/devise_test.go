@@ -115,9 +115,7 @@ func TestDeviseIsToldTheTimeInUTC(t *testing.T) {
 	for _, engine := range f.databases {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
-			db := inShanghai(t, engine)
-			s := &site{framework: f, database: db, peer: f.start(t, db), db: db.open(t)}
-			s.rekey = serve(t, db, settings{users: f.users(db)})
+			s := newSiteOn(t, f, inShanghai(t, engine), "nist")
 			mobile := s.mobile()
 			id := s.peer.add(t, mobile, oldPassword, f.formats[0].name)
 			if a := s.rekey.reset(t, mobile, newPassword); a.Errno != "0" {

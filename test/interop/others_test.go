@@ -154,9 +154,7 @@ func TestLocalTimesStayLocal(t *testing.T) {
 		f.need(t)
 		t.Run(f.table, func(t *testing.T) {
 			t.Parallel()
-			db := inShanghai(t, "mysql")
-			s := &site{framework: *f, database: db, peer: f.start(t, db), db: db.open(t)}
-			s.rekey = serve(t, db, settings{users: f.users(db)})
+			s := newSiteOn(t, *f, inShanghai(t, "mysql"), "classic")
 			mobile := s.mobile()
 			id := s.peer.add(t, mobile, oldPassword, f.formats[0].name)
 			if a := s.rekey.reset(t, mobile, newPassword); a.Errno != "0" {
