@@ -46,6 +46,7 @@ func TestLaravelReadsWhatRekeyWrote(t *testing.T) {
 	f.inactive = true
 	f.also = map[string]func(*site, *testing.T){
 		"whoever was signed in no longer is":          (*site).signsOutOfLaravel,
+		"a first password":                            (*site).setsFirstPassword,
 		"the row is as Laravel's own reset leaves it": (*site).writesWhatLaravelWrites,
 	}
 	testFramework(t, f)

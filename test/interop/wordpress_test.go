@@ -94,6 +94,7 @@ func TestWordPressReadsWhatRekeyWrote(t *testing.T) {
 		"whoever was signed in no longer is":       (*site).signsOutOfWordPress,
 		"a link mailed before is void":             (*site).voidsTheLink,
 		"a number is read under its key":           (*site).readsItsKey,
+		"a first password":                         (*site).setsFirstPasswordInWordPress,
 		"a number under one key twice is one user": (*site).readsAKeyTwice,
 	}
 	testWordPress(t, f)
@@ -120,6 +121,17 @@ func TestWordPressWithAnotherPrefix(t *testing.T) {
 	f.table, f.tables = "shop_2_users", map[string]string{"shop_2_users": "ID"}
 	f.need(t)
 	newSite(t, f, "mysql", "nist").recovers(t, f.formats[0], newPassword)
+}
+
+// TestWordPressNetwork is a network of sites, whose users can be marked as spam. Nobody signs in who is.
+func TestWordPressNetwork(t *testing.T) {
+	t.Parallel()
+	f := wordpress("NETWORK=1")
+	f.inactive = true
+	f.need(t)
+	s := newSite(t, f, "mysql", "nist")
+	s.recovers(t, f.formats[0], newPassword)
+	s.unrecoverable(t)
 }
 
 // TestWordPressWithAnObjectCache is what docs/wordpress.md says of caches that keep rows of users from one request to the
@@ -201,6 +213,21 @@ func (s *site) voidsTheLink(t *testing.T) {
 	}
 	if s.peer.ask(t, follow).Accepted {
 		t.Error("the link from before still sets a password")
+	}
+}
+
+// setsFirstPasswordInWordPress is rekey with recover_unusable, for people who only ever signed in by SMS.
+func (s *site) setsFirstPasswordInWordPress(t *testing.T) {
+	r := serve(t, s.database, settings{users: s.users(s.database) + "\nrecover_unusable = true"})
+	mobile := s.mobile()
+	id := s.peer.add(t, mobile, "", s.unusable)
+	before := s.state(t, s.db, s.tables)
+	if a := r.reset(t, mobile, newPassword); a.Errno != "0" {
+		t.Fatalf("the reset answers %+v", a)
+	}
+	s.onlyWrites(t, before, s.state(t, s.db, s.tables), id)
+	if session := s.peer.login(t, mobile, newPassword); session == "" || s.peer.whose(t, session) != id {
+		t.Error("the framework refuses the first password")
 	}
 }
 

@@ -36,17 +36,25 @@ $hashes = array(
 require_once ABSPATH . WPINC . '/class-phpass.php';
 
 $deeds = array(
-	'setup'  => function () {
+	'setup'   => function () {
 		require ABSPATH . 'wp-admin/includes/upgrade.php';
 		wp_install( 'Peer', 'admin', 'admin@example.com', false, '', wp_slash( wp_generate_password() ) );
 		return array();
 	},
-	'add'    => function ( $c ) use ( $hashes, $wpdb ) {
+	// As wp-admin/network/setup.php does, whose constants wp-config.php has from then on.
+	'network' => function () use ( $wpdb ) {
+		foreach ( $wpdb->tables( 'ms_global' ) as $table => $prefixed ) {
+			$wpdb->$table = $prefixed;
+		}
+		require ABSPATH . 'wp-admin/includes/upgrade.php';
+		require ABSPATH . 'wp-admin/includes/network.php';
+		install_network();
+		value( populate_network( 1, $_SERVER['HTTP_HOST'], 'admin@example.com', 'Peers', '/', false ) );
+		return array();
+	},
+	'add'     => function ( $c ) use ( $hashes, $wpdb ) {
 		if ( ! isset( $hashes[ $c['format'] ] ) ) {
 			throw new DomainException( "WordPress has no format {$c['format']}" );
-		}
-		if ( ! $c['active'] ) {
-			throw new DomainException( 'WordPress has no inactive users' );
 		}
 		$password = wp_slash( trim( $c['password'] ) ); // as wp-admin/user-new.php and wp-login.php hand it on
 		$id       = value(
@@ -61,21 +69,24 @@ $deeds = array(
 		value( add_user_meta( $id, 'mobile', $c['mobile'] ) );
 		$hash = $hashes[ $c['format'] ]( $password );
 		value( $wpdb->update( $wpdb->users, array( 'user_pass' => $hash ), array( 'ID' => $id ) ) );
+		if ( ! $c['active'] ) {
+			value( wp_update_user( array( 'ID' => $id, 'spam' => '1' ) ) ); // fails without a network
+		}
 		return array( 'id' => (string) $id );
 	},
 	// As wp-login.php does at the end of "Lost your password?".
-	'reset'  => function ( $c ) {
+	'reset'   => function ( $c ) {
 		reset_password( value( get_user_by( 'login', $c['login'] ) ), wp_slash( trim( $c['password'] ) ) );
 		return array();
 	},
 	// The key in the link of a mail, valid for a day, and whether it still is.
-	'link'   => function ( $c ) {
+	'link'    => function ( $c ) {
 		return array( 'session' => value( get_password_reset_key( value( get_user_by( 'login', $c['login'] ) ) ) ) );
 	},
-	'follow' => function ( $c ) {
+	'follow'  => function ( $c ) {
 		return array( 'accepted' => ! is_wp_error( check_password_reset_key( $c['session'], $c['login'] ) ) );
 	},
-	'meta'   => function ( $c ) {
+	'meta'    => function ( $c ) {
 		value( add_user_meta( (int) $c['id'], $c['key'], $c['value'] ) );
 		return array();
 	},

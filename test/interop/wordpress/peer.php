@@ -5,7 +5,7 @@
 // rest.
 //
 // More settings by environment: TABLE_PREFIX, which is wp_ without it; PLUGINS, which lists the files of mu-plugins/ that
-// the site has, with commas; OBJECT_CACHE=1 for a site with a persistent object cache.
+// the site has, with commas; OBJECT_CACHE=1 for a site with a persistent object cache; NETWORK=1 for a network of sites.
 
 require __DIR__ . '/../php/commands.php';
 require __DIR__ . '/../php/webserver.php';
@@ -43,6 +43,14 @@ file_put_contents("$site/wp-config.php", $config . <<<'PHP'
 define( 'WP_HOME', 'http://' . $_SERVER['HTTP_HOST'] );
 define( 'WP_SITEURL', WP_HOME );
 $table_prefix = getenv( 'TABLE_PREFIX' ) ?: 'wp_';
+if ( is_file( __DIR__ . '/network' ) ) {
+	define( 'MULTISITE', true );
+	define( 'SUBDOMAIN_INSTALL', false );
+	define( 'DOMAIN_CURRENT_SITE', $_SERVER['HTTP_HOST'] );
+	define( 'PATH_CURRENT_SITE', '/' );
+	define( 'SITE_ID_CURRENT_SITE', 1 );
+	define( 'BLOG_ID_CURRENT_SITE', 1 );
+}
 if ( ! defined( 'ABSPATH' ) ) {
 	define( 'ABSPATH', __DIR__ . '/' );
 }
@@ -59,7 +67,14 @@ $deed = static fn (string $name) => static fn (array $c) => json_decode(
         json_encode($c + ['login' => isset($c['mobile']) ? $login($c) : null], JSON_THROW_ON_ERROR)), true, 8, JSON_THROW_ON_ERROR);
 
 answer_commands([
-    'setup' => $deed('setup'),
+    'setup' => static function (array $c) use ($deed, $site) {
+        $deed('setup')($c);
+        if (getenv('NETWORK')) {
+            $deed('network')($c);
+            touch("$site/network");
+        }
+        return [];
+    },
     'add' => $deed('add'),
     'reset' => $deed('reset'),
     'link' => $deed('link'),

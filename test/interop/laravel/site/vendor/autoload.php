@@ -7,7 +7,9 @@ error_reporting(E_ALL & ~E_DEPRECATED);
 require_once 'Illuminate/autoload.php';
 
 spl_autoload_register(static function (string $class): void {
-    if (str_starts_with($class, 'App\\')) {
-        require dirname(__DIR__) . '/app/' . strtr(substr($class, 4), '\\', '/') . '.php';
+    foreach (['App\\' => 'app/', 'Database\\Seeders\\' => 'database/seeders/'] as $prefix => $folder) {
+        if (str_starts_with($class, $prefix)) {
+            require dirname(__DIR__) . '/' . $folder . strtr(substr($class, strlen($prefix)), '\\', '/') . '.php';
+        }
     }
 });
