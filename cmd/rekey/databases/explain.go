@@ -165,18 +165,24 @@ func (s Source) noAnswer(err error) string {
 	return ""
 }
 
-// otherwise tells what the drivers have no type for in their own words, and what it usually comes from.
+// otherwise tells in the drivers' own words what they have no type for, and what it usually comes from.
 func (s Source) otherwise(err error) string {
-	switch {
-	case slices.ContainsFunc([]error{mysql.ErrUnknownPlugin, mysql.ErrCleartextPassword, mysql.ErrOldPassword, mysql.ErrNativePassword},
-		func(target error) bool { return errors.Is(err, target) }):
-		return "the server asks for the password in a way that rekey does not answer; give the user caching_sha2_password or mysql_native_password"
-	case s.tls.mode == require || s.tls.verifies():
-		return fmt.Sprintf("%s; the server must have TLS, since sslmode is %s", oneLine(err.Error()), s.tls.mode)
-	case s.Kind == PostgreSQL && s.socket == "":
-		return oneLine(err.Error()) + "; a password goes in clear only to a server that is verified, with sslmode=verify-full"
+	for _, way := range []error{mysql.ErrUnknownPlugin, mysql.ErrCleartextPassword, mysql.ErrOldPassword, mysql.ErrNativePassword} {
+		if errors.Is(err, way) {
+			return "the server asks for the password in a way that rekey does not answer; give the user caching_sha2_password or mysql_native_password"
+		}
 	}
-	return oneLine(err.Error())
+	if e, ok := errors.AsType[*pgconn.ConnectError](err); ok {
+		err = e.Unwrap() // without user and database, which we name
+	}
+	text := oneLine(err.Error())
+	if s.tls.mode == require || s.tls.verifies() {
+		text += "; the server must have TLS, since sslmode is " + s.tls.mode
+	}
+	if s.Kind == PostgreSQL && s.socket == "" && !s.tls.verifies() {
+		text += "; if it asks for the password in clear, it must be one that sslmode=verify-full verifies"
+	}
+	return text
 }
 
 // server is what should answer.

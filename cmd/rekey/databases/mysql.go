@@ -13,8 +13,8 @@ const (
 	// have, and end sooner. rekey doctor samples for up to a minute.
 	lastResort = time.Minute
 
-	// largestStatement bounds what one statement of ours may be, in bytes. It is what MySQL 5.7 takes unless told
-	// otherwise; later versions and MariaDB take more.
+	// largestStatement is the most that one statement of ours may be, in bytes: what MySQL 5.7 takes unless told otherwise;
+	// later versions and MariaDB take more. Where its values make it longer, they are sent apart.
 	largestStatement = 4 << 20
 )
 

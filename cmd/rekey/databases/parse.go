@@ -34,7 +34,7 @@ type form struct {
 	example string
 }
 
-var servers = []form{
+var forms = []form{
 	{
 		kind: PostgreSQL, schemes: []string{"postgres://", "postgresql://"}, port: 5432, socket: "host",
 		params: []string{"sslmode", "sslrootcert", "sslcert", "sslkey", "connect_timeout", "pool_max", "host", "port",
@@ -63,9 +63,12 @@ var servers = []form{
 // the data source: where that is malformed, any part of it may be one of the password (T36).
 func Parse(dsn string) (Source, error) {
 	if file, ok := strings.CutPrefix(dsn, "sqlite:"); ok {
-		return Source{Kind: SQLite, file: file}, fileName(file)
+		if err := fileName(file); err != nil {
+			return Source{}, err
+		}
+		return Source{Kind: SQLite, file: file}, nil
 	}
-	for _, f := range servers {
+	for _, f := range forms {
 		for _, scheme := range f.schemes {
 			if rest, ok := strings.CutPrefix(dsn, scheme); ok {
 				return f.parse(rest)

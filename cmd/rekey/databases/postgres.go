@@ -15,12 +15,12 @@ var targets = []string{"any", "read-write", "primary"}
 // readOnly is SQLSTATE read_only_sql_transaction: this server was the primary once.
 const readOnly = "25006"
 
-// base is a configuration with every part that pgx would else take from the environment (PGHOST, PGSSLMODE, PGPASSWORD,
-// ~/.pgpass and so on): what takes effect stands in the data source alone. Its values are overwritten, so that no
-// password is ever part of a text that pgx takes apart and may quote (T36).
-const base = "host=localhost port=5432 user=rekey password=none dbname=rekey sslmode=disable sslcertmode=allow " +
-	"sslnegotiation=postgres target_session_attrs=any min_protocol_version=3.0 max_protocol_version=3.0 " +
-	"channel_binding=prefer require_auth=''"
+// base is a configuration with every part that pgx would else take from the environment or the home of its user (PGHOST,
+// PGSSLMODE, PGPASSWORD, ~/.pgpass, ~/.postgresql and so on): what takes effect stands in the data source alone. Its values
+// are overwritten, so that no password is ever part of a text that pgx takes apart and may quote (T36).
+const base = "host=localhost port=5432 user=rekey password=none passfile='' dbname=rekey sslmode=disable sslrootcert='' sslcert='' " +
+	"sslkey='' sslcertmode=allow sslnegotiation=postgres target_session_attrs=any connect_timeout=0 min_protocol_version=3.0 " +
+	"max_protocol_version=3.0 channel_binding=prefer require_auth=''"
 
 // postgres is the connector for PostgreSQL.
 //

@@ -2,6 +2,8 @@ package databases
 
 import (
 	"database/sql/driver"
+	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"net/url"
@@ -71,15 +73,15 @@ func (s Source) String() string {
 		}
 		b.WriteString(h.String())
 	}
-	b.WriteString("/" + url.PathEscape(s.database))
+	b.WriteString("/" + strings.ReplaceAll(url.QueryEscape(s.database), "+", "%20"))
 	if len(s.given) > 0 {
 		b.WriteString("?" + strings.ReplaceAll(s.given.Encode(), "%2F", "/")) // as people write paths
 	}
 	return b.String()
 }
 
-// GoString keeps %#v from telling what String hides.
-func (s Source) GoString() string { return s.String() }
+// Format keeps every verb of package fmt from telling what String hides.
+func (s Source) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String()) }
 
 // User is who connects to a server; "" to a file.
 func (s Source) User() string { return s.user }
@@ -124,7 +126,7 @@ func Mask(dsn string) (masked string, secret bool) {
 	if dsn == "" || strings.HasPrefix(dsn, "sqlite:") || strings.HasPrefix(dsn, "memory:") {
 		return dsn, false
 	}
-	for _, f := range servers {
+	for _, f := range forms {
 		for _, scheme := range f.schemes {
 			if strings.HasPrefix(dsn, scheme) {
 				return scheme + hidden, true

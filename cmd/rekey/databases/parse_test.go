@@ -1,0 +1,255 @@
+package databases
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestParseTakesWhatOperatorsWrite(t *testing.T) {
+	t.Parallel()
+	// usual is what every server has that says nothing else.
+	usual := Source{user: "rekey", database: "app", tls: encryption{mode: prefer}, patience: 3 * time.Second, pool: 10, program: "rekey"}
+	postgres := func(change func(*Source)) Source {
+		s := usual
+		s.Kind, s.port, s.password = PostgreSQL, 5432, "secret"
+		s.hosts = []host{{"db", 5432}}
+		change(&s)
+		return s
+	}
+	mysql := func(change func(*Source)) Source {
+		s := usual
+		s.Kind, s.port, s.password = MySQL, 3306, "secret"
+		s.hosts = []host{{"db", 3306}}
+		change(&s)
+		return s
+	}
+	for dsn, c := range map[string]struct {
+		want  Source
+		shown string // "" is dsn
+	}{
+		"sqlite:rekey.db":                   {Source{Kind: SQLite, file: "rekey.db"}, ""},
+		"sqlite:/var/lib/a b%.db":           {Source{Kind: SQLite, file: "/var/lib/a b%.db"}, ""},
+		"postgres://rekey:secret@db/app":    {postgres(func(*Source) {}), "postgres://rekey:(hidden)@db:5432/app"},
+		"postgresql://rekey:secret@db/app?": {postgres(func(*Source) {}), "postgres://rekey:(hidden)@db:5432/app"},
+		"postgres://rekey@db:6432/app": {postgres(func(s *Source) {
+			s.password, s.hosts = "", []host{{"db", 6432}}
+		}), ""},
+		"postgres://rekey:secret@127.0.0.1,[::1]:5433,db-2.example.com/app": {postgres(func(s *Source) {
+			s.hosts, s.target = []host{{"127.0.0.1", 5432}, {"::1", 5433}, {"db-2.example.com", 5432}}, "read-write"
+		}), "postgres://rekey:(hidden)@127.0.0.1:5432,[::1]:5433,db-2.example.com:5432/app"},
+		"postgres://rekey:secret@a,b/app?target_session_attrs=any": {postgres(func(s *Source) {
+			s.hosts, s.target = []host{{"a", 5432}, {"b", 5432}}, "any"
+		}), "postgres://rekey:(hidden)@a:5432,b:5432/app?target_session_attrs=any"},
+		"postgres://rekey:secret@/app?host=/run/postgresql": {postgres(func(s *Source) {
+			s.hosts, s.socket = nil, "/run/postgresql"
+		}), "postgres://rekey:(hidden)@/app?host=/run/postgresql"},
+		"postgres://rekey@/app?host=/run/postgresql&port=5433": {postgres(func(s *Source) {
+			s.hosts, s.socket, s.port, s.password = nil, "/run/postgresql", 5433, ""
+		}), ""},
+		"postgres://rekey:secret@db/app?sslmode=verify-full&sslrootcert=/etc/ca.pem&sslcert=/c.pem&sslkey=/k.pem": {postgres(func(s *Source) {
+			s.tls = encryption{verifyFull, "/etc/ca.pem", "/c.pem", "/k.pem"}
+		}), "postgres://rekey:(hidden)@db:5432/app?sslcert=/c.pem&sslkey=/k.pem&sslmode=verify-full&sslrootcert=/etc/ca.pem"},
+		"postgres://rekey:secret@db/app?connect_timeout=10&pool_max=1000&search_path=auth,public&application_name=reset": {postgres(func(s *Source) {
+			s.patience, s.pool, s.schemas, s.program = 10*time.Second, 1000, "auth,public", "reset"
+		}), "postgres://rekey:(hidden)@db:5432/app?application_name=reset&connect_timeout=10&pool_max=1000&search_path=auth%2Cpublic"},
+		// Every sign that parts a URL, in the places where people have it.
+		"postgres://r%40x:p%3A%40%2F%3F%23%25%20%2B+%26=&;'\"!$*()密@db/a%2Fb%40": {postgres(func(s *Source) {
+			s.user, s.password, s.database = "r@x", "p:@/?#% ++&=&;'\"!$*()密", "a/b@"
+		}), "postgres://r%40x:(hidden)@db:5432/a%2Fb%40"},
+		"mysql://rekey:p@ss:w@rd@db/app": {mysql(func(s *Source) { s.password = "p@ss:w@rd" }), "mysql://rekey:(hidden)@db:3306/app"},
+		"mysql://rekey:secret@db/app":    {mysql(func(*Source) {}), "mysql://rekey:(hidden)@db:3306/app"},
+		"mariadb://rekey:secret@[2001:db8::1]:3307/app?sslmode=verify-full&sslrootcert=system": {mysql(func(s *Source) {
+			s.hosts, s.tls = []host{{"2001:db8::1", 3307}}, encryption{mode: verifyFull, roots: "system"}
+		}), "mysql://rekey:(hidden)@[2001:db8::1]:3307/app?sslmode=verify-full&sslrootcert=system"},
+		"mysql://rekey:secret@/app?socket=/run/mysqld/mysqld.sock": {mysql(func(s *Source) {
+			s.hosts, s.socket = nil, "/run/mysqld/mysqld.sock"
+		}), "mysql://rekey:(hidden)@/app?socket=/run/mysqld/mysqld.sock"},
+	} {
+		got, err := Parse(dsn)
+		if err != nil {
+			t.Errorf("%s: %v", dsn, err)
+			continue
+		}
+		if c.shown == "" {
+			c.shown = dsn
+		}
+		if got.String() != c.shown {
+			t.Errorf("%s is shown as %v, want %s", dsn, got, c.shown)
+		}
+		if masked, secret := Mask(dsn); masked != c.shown || secret != (got.password != "") {
+			t.Errorf("%s is masked as %s, %v", dsn, masked, secret)
+		}
+		// What is shown can be read again, but for the password.
+		if again, err := Parse(c.shown); err != nil || again.String() != c.shown {
+			t.Errorf("%s reads as %v, %v", c.shown, again, err)
+		}
+		got.given = nil
+		if !reflect.DeepEqual(got, c.want) {
+			type bare Source // without its methods
+			t.Errorf("%s is\n%+v, want\n%+v", dsn, bare(got), bare(c.want))
+		}
+	}
+}
+
+func TestParseSaysWhatToWriteInstead(t *testing.T) {
+	t.Parallel()
+	const canary = "canary9f1c"
+	for dsn, want := range map[string]string{
+		"":                                   "must begin with",
+		"rekey.db":                           "must begin with",
+		"rekey:canary9f1c@tcp(db:3306)/app":  "must begin with",
+		"host=db password=canary9f1c":        "must begin with",
+		"POSTGRES://rekey:canary9f1c@db/app": "must begin with",
+		"postgres:rekey:canary9f1c@db/app":   "must begin with",
+		"oracle://rekey:canary9f1c@db/app":   "must begin with",
+		"sqlite:":                            "must be sqlite: and a file",
+		"sqlite:/var/":                       "must be sqlite: and a file",
+		"sqlite::memory:":                    "without options",
+		"sqlite://rekey.db":                  "without options",
+		"sqlite:rekey.db?mode=ro":            "without options",
+		"sqlite:a\x00b":                      "control character",
+
+		"postgres://":                                 "names no user",
+		"postgres://db/app":                           "names no user",
+		"postgres://:canary9f1c@db/app":               "names no user",
+		"postgres://rekey:canary9f1c@db":              "names no database",
+		"postgres://rekey:canary9f1c@db/":             "names no database",
+		"postgres://rekey:canary9f1c@/app":            "names no host",
+		"mysql://rekey:canary9f1c@/app":               "socket=/run/mysqld/mysqld.sock",
+		"postgres://rekey:canary9f1c@db/app/more":     "more than a database",
+		"postgres://rekey:canary9f1c@db:65536/app":    "from 1 to 65535",
+		"postgres://rekey:canary9f1c@db:0/app":        "from 1 to 65535",
+		"postgres://rekey:canary9f1c@db:/app":         "from 1 to 65535",
+		"postgres://rekey:canary9f1c@a,,b/app":        "neither a name nor an address",
+		"postgres://rekey:canary9f1c@::1/app":         "from 1 to 65535",
+		"postgres://rekey:canary9f1c@[::1/app":        "neither a name nor an address",
+		"postgres://rekey:canary9f1c@[db]/app":        "neither a name nor an address",
+		"postgres://rekey:canary9f1c@[::1%25eth0]/a":  "neither a name nor an address",
+		"postgres://rekey:canary9f1c@[::1]5432/app":   "from 1 to 65535",
+		"postgres://rekey:canary9f1c@d%62/app":        "neither a name nor an address",
+		"mysql://rekey:canary9f1c@tcp(db:3306)/app":   "neither a name nor an address",
+		"mysql://rekey:canary9f1c@a,b/app":            "several hosts",
+		"postgres://rekey:canary9f1c%zz@db/app":       "percent sign",
+		"postgres://rekey:canary9f1c%00@db/app":       "control character",
+		"postgres://rekey%0a:canary9f1c@db/app":       "control character",
+		"postgres://rekey:canary9f1c@db/app\n":        "control character",
+		"postgres://rekey:canary 9f1c@db/app":         "space",
+		"postgres://rekey:1/canary9f1c@db/app":        "parts a URL",
+		"postgres://rekey:1?canary9f1c@db/app":        "parts a URL",
+		"postgres://rekey:1#canary9f1c@db/app":        "parts a URL",
+		"postgres://rekey:1#canary9f1c":               "parts a URL",
+		"postgres://rekey:canary9f1c@db/app?a=b@c":    "parts a URL",
+		"postgres://rekey:canary9f1c":                 "names no user", // it stands where a port does
+		"postgres://rekey:canary9f1c/app":             "names no user",
+		"postgres://rekey:p@db/app?password=canary":   "a parameter that there is not",
+		"postgres://rekey:p@db/app?canary9f1c":        "a parameter that there is not",
+		"postgres://rekey:p@db/app?options=-ctz=0":    "a parameter that there is not",
+		"mysql://rekey:p@db/app?tls=true":             "sslmode, sslrootcert",
+		"mysql://rekey:p@db/app?allowAllFiles=true":   "a parameter that there is not",
+		"mysql://rekey:p@db/app?host=/run/postgresql": "a parameter that there is not",
+		"postgres://rekey:p@db/app?a=%zz":             "can't be read",
+		"postgres://rekey:p@db/app?a=b;c=d":           "can't be read",
+
+		"postgres://rekey:p@db/app?sslmode=require&sslmode=disable":     "twice",
+		"postgres://rekey:p@db/app?sslmode=":                            "has nothing in the parameter sslmode",
+		"postgres://rekey:p@db/app?application_name=a%0ab":              "control character",
+		"postgres://rekey:p@db/app?sslmode=allow":                       "disable, prefer, require, verify-ca, verify-full",
+		"postgres://rekey:p@db/app?sslrootcert=/ca.pem":                 "add sslmode=verify-full",
+		"postgres://rekey:p@db/app?sslmode=require&sslrootcert=/ca.pem": "add sslmode=verify-full",
+		"postgres://rekey:p@db/app?sslmode=verify-ca":                   "your own roots",
+		"mysql://rekey:p@db/app?sslmode=verify-ca&sslrootcert=system":   "your own roots",
+		"mysql://rekey:p@db/app?sslcert=/c.pem":                         "both sslcert and sslkey",
+		"mysql://rekey:p@db/app?sslkey=/k.pem":                          "both sslcert and sslkey",
+		"mysql://rekey:p@db/app?sslmode=disable&sslcert=/c&sslkey=/k":   "sslmode=disable; remove one",
+		"postgres://rekey:p@/app?host=/run&sslmode=require":             "a socket, which has no TLS",
+		"postgres://rekey:p@/app?host=db":                               "path of a socket",
+		"postgres://rekey:p@db/app?host=/run":                           "both a host and a socket",
+		"postgres://rekey:p@db/app?port=5433":                           "write the port of a host behind it",
+		"postgres://rekey:p@/app?host=/run&port=x":                      "from 1 to 65535",
+		"mysql://rekey:p@db/app?socket=/run/s":                          "both a host and a socket",
+		"mysql://rekey:p@/app?socket=s":                                 "path of a socket",
+		"mysql://rekey:p@db/app?pool_max=0":                             "from 1 to 1000",
+		"mysql://rekey:p@db/app?pool_max=1001":                          "from 1 to 1000",
+		"mysql://rekey:p@db/app?pool_max=ten":                           "from 1 to 1000",
+		"mysql://rekey:p@db/app?pool_max=-1":                            "from 1 to 1000",
+		"mysql://rekey:p@db/app?connect_timeout=0":                      "from 1 to 60",
+		"mysql://rekey:p@db/app?connect_timeout=5s":                     "from 1 to 60",
+		"postgres://rekey:p@db/app?target_session_attrs=standby":        "any, read-write, primary",
+	} {
+		s, err := Parse(dsn)
+		if err == nil {
+			t.Errorf("%s is taken, as %v", dsn, s)
+			continue
+		}
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%s %v, want %q", dsn, err, want)
+		}
+		masked, _ := Mask(dsn)
+		for _, part := range []string{canary, "canary", "9f1c"} {
+			if strings.Contains(err.Error()+masked, part) {
+				t.Errorf("T36: %s is shown as %s, with the fault %v", dsn, masked, err)
+			}
+		}
+	}
+}
+
+func TestExposedIsWhatSomebodyBetweenCouldRead(t *testing.T) {
+	t.Parallel()
+	for dsn, want := range map[string]bool{
+		"sqlite:rekey.db":                                       false,
+		"postgres://u:p@db/app":                                 true,
+		"postgres://u:p@db/app?sslmode=require":                 true,
+		"postgres://u:p@db/app?sslmode=disable":                 true,
+		"postgres://u:p@db/app?sslmode=verify-full":             false,
+		"mysql://u:p@db/app?sslmode=verify-ca&sslrootcert=/ca":  false,
+		"mysql://u:p@10.0.0.1/app":                              true,
+		"mysql://u:p@127.0.0.1/app":                             false,
+		"mysql://u:p@localhost/app?sslmode=disable":             false,
+		"postgres://u:p@[::1]/app":                              false,
+		"postgres://u:p@127.0.0.1,db/app":                       true,
+		"postgres://u:p@/app?host=/run/postgresql":              false,
+		"mysql://u:p@/app?socket=/run/mysqld/mysqld.sock":       false,
+		"postgres://u:p@localhost.example.com/a?sslmode=prefer": true,
+	} {
+		s, err := Parse(dsn)
+		if err != nil || s.Exposed() != want {
+			t.Errorf("%s: exposed is %v, %v, want %v", dsn, s.Exposed(), err, want)
+		}
+	}
+}
+
+// FuzzT36_ParseNeverTellsThePassword writes passwords as people do, escaped or not.
+func FuzzT36_ParseNeverTellsThePassword(f *testing.F) {
+	for _, rest := range []string{"db/app", "[::1]:5432/app?sslmode=require", "/app?host=/run", "a,b/app", "", "x@y/z?w@v", "db:x/%zz?;#"} {
+		for _, left := range []string{"", ":", "@", "/", "?", "#", "%", "%2", "1/", "1?a=", "1#", "a@b/c", "[", " ", "\x00", "密"} {
+			f.Add("postgres://", left, "", rest)
+			f.Add("mysql://", "", left, rest)
+		}
+	}
+	f.Fuzz(func(t *testing.T, scheme, left, right, rest string) {
+		const canary = "canary9f1c"
+		if strings.Contains(canary, right) && right != "" || strings.Contains(rest, "canary") {
+			t.Skip()
+		}
+		dsn := scheme + "rekey:" + left + canary + right + "@" + rest
+		s, err := Parse(dsn)
+		masked, _ := Mask(dsn)
+		if strings.HasPrefix(dsn, "sqlite:") || strings.HasPrefix(dsn, "memory:") {
+			return // a path, with no password in it
+		}
+		for what, told := range map[string]string{
+			"the error": fmt.Sprint(err), "Mask": masked, "%v": fmt.Sprintf("%v", s), "%+v": fmt.Sprintf("%+v", s), "%#v": fmt.Sprintf("%#v", s),
+			"%q": fmt.Sprintf("%q", &s), "String": s.String(),
+		} {
+			if strings.Contains(told, canary) {
+				t.Errorf("%s of %q is %s", what, dsn, told)
+			}
+		}
+		if err != nil && s.Kind != "" {
+			t.Errorf("%q is refused, and yet taken as %v", dsn, s)
+		}
+	})
+}
