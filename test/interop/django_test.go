@@ -66,9 +66,11 @@ func (s *site) agreesWithDjango(t *testing.T) {
 		s.peer.ask(t, command{"do": "add", "mobile": spelling, "password": oldPassword, "format": format, "active": active,
 			"email": mobile + "@example.com"})
 	}
+	theirs := func(mobile string) int {
+		return s.peer.ask(t, command{"do": "recoverable", "email": mobile + "@example.com"}).Count
+	}
 	compare := func(who, mobile string, want int) {
-		theirs := s.peer.ask(t, command{"do": "recoverable", "email": mobile + "@example.com"}).Count
-		ours := s.rekey.count(t, mobile)
+		theirs, ours := theirs(mobile), s.rekey.count(t, mobile)
 		if theirs != want || ours != want {
 			t.Errorf("%s: Django counts %d, rekey %d, want %d", who, theirs, ours, want)
 		}
@@ -93,30 +95,39 @@ func (s *site) agreesWithDjango(t *testing.T) {
 	add("+86"+mobile, mobile, s.formats[0].name, false)
 	add("86"+mobile, mobile, s.unusable, true)
 	compare("a user beside an inactive one and one without a password", mobile, 1)
+
+	// Here they differ: to Django an empty column is a usable password that nobody can type.
+	mobile = s.mobile()
+	add(mobile, mobile, "empty", true)
+	if theirs, ours := theirs(mobile), s.rekey.count(t, mobile); theirs != 1 || ours != 0 {
+		t.Errorf("an empty password: Django counts %d, want 1; rekey %d, want 0", theirs, ours)
+	}
 }
 
 // setsFirstPassword is rekey with recover_unusable, for people who only ever signed in by SMS.
 func (s *site) setsFirstPassword(t *testing.T) {
 	r := serve(t, s.database, settings{users: s.users(s.database) + "\nrecover_unusable = true"})
-	mobile := s.mobile()
-	id := s.peer.add(t, mobile, "", s.unusable)
-	before := s.state(t, s.db, s.tables)
-	if a := r.reset(t, mobile, newPassword); a.Errno != "0" {
-		t.Fatalf("the reset answers %+v", a)
-	}
-	after := s.state(t, s.db, s.tables)
-	s.onlyWrites(t, before, after, id)
-	if err := s.formats[0].check("", s.hashIn(after, id)); err != nil {
-		t.Error(err)
-	}
-	if session := s.peer.login(t, mobile, newPassword); session == "" || s.peer.whose(t, session) != id {
-		t.Error("the framework refuses the first password")
-	}
+	for _, none := range []string{s.unusable, "empty"} {
+		mobile := s.mobile()
+		id := s.peer.add(t, mobile, "", none)
+		before := s.state(t, s.db, s.tables)
+		if a := r.reset(t, mobile, newPassword); a.Errno != "0" {
+			t.Fatalf("%s: the reset answers %+v", none, a)
+		}
+		after := s.state(t, s.db, s.tables)
+		s.onlyWrites(t, before, after, id)
+		if err := s.formats[0].check("", s.hashIn(after, id)); err != nil {
+			t.Errorf("%s: %v", none, err)
+		}
+		if session := s.peer.login(t, mobile, newPassword); session == "" || s.peer.whose(t, session) != id {
+			t.Errorf("%s: the framework refuses the first password", none)
+		}
 
-	gone := s.mobile()
-	s.peer.ask(t, command{"do": "add", "mobile": gone, "password": "", "format": s.unusable, "active": false})
-	if n := r.count(t, gone); n != 0 {
-		t.Errorf("an inactive user without a password counts %d, want 0", n)
+		gone := s.mobile()
+		s.peer.ask(t, command{"do": "add", "mobile": gone, "password": "", "format": none, "active": false})
+		if n := r.count(t, gone); n != 0 {
+			t.Errorf("%s: an inactive user counts %d, want 0", none, n)
+		}
 	}
 }
 

@@ -47,16 +47,19 @@ def setup(_):
 
 
 def add(c):
-    """A user; format "unusable" is one without a password. email is his beside others of the same number."""
-    unusable = c["format"] == "unusable"
+    """A user. Format "unusable" is one without a password, "empty" one for whom nobody ever thought of it. email is that
+    of the user, beside others of the same number."""
     name = c["mobile"]
     if User.USERNAME_FIELD != MOBILE and User.objects.filter(**{User.USERNAME_FIELD: name}).exists():
         name = f"{name}-{uuid.uuid4()}"
     fields = {MOBILE: c["mobile"], User.USERNAME_FIELD: name, "email": c.get("email", ""), "is_active": c["active"]}
-    format = DEFAULT if unusable else c["format"]
-    with hashing(format):
-        user = User.objects.create_user(password=None if unusable else c["password"], **fields)
-    formats[name] = format
+    if c["format"] == "empty":
+        return {"id": str(User.objects.create(**fields).pk)}
+    if c["format"] == "unusable":
+        return {"id": str(User.objects.create_user(password=None, **fields).pk)}
+    with hashing(c["format"]):
+        user = User.objects.create_user(password=c["password"], **fields)
+    formats[name] = c["format"]
     return {"id": str(user.pk)}
 
 
