@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/base64"
 	"encoding/hex"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -82,6 +83,35 @@ token = "`+canary+` x"
 	}
 	if strings.Contains(shown.String(), canary) {
 		t.Errorf("rekey config shows a secret:\n%s", shown.String())
+	}
+}
+
+// TestT36_ADataSourceShowsAllButItsPassword holds also where nobody can tell where in it the password is.
+func TestT36_ADataSourceShowsAllButItsPassword(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ setting, dsn, want string }{
+		{"users.dsn", "postgres://rekey:canary@db/app?sslmode=require", "postgres://rekey:(hidden)@db:5432/app?sslmode=require"},
+		{"users.dsn", "mysql://rekey@db:3307/app", "mysql://rekey@db:3307/app"},
+		{"users.dsn", "mysql://rekey:canary", "mysql://(hidden)"},
+		{"users.dsn", "postgres://rekey:1/canary@db/app", "postgres://(hidden)"},
+		{"users.dsn", "rekey:canary@tcp(db)/app", "(hidden)"},
+		{"users.dsn", "sqlite:rekey.db", "sqlite:rekey.db"},
+		{"codes.store", "redis://:canary@db", "(hidden)"},
+		{"codes.store", "memory:", "memory:"},
+		{"audit.store", "postgres://rekey:canary@db/app", "postgres://rekey:(hidden)@db:5432/app"},
+	} {
+		table, name := split(c.setting)
+		l := load(write(t, fmt.Sprintf("[%s]\n%s = %q\n", table, name, c.dsn)), nil)
+		var shown strings.Builder
+		if err := l.show(&shown); err != nil {
+			t.Fatal(err)
+		}
+		if want := fmt.Sprintf("%s = %q #", name, c.want); !strings.Contains(shown.String(), want) {
+			t.Errorf("%s = %q is not shown as %s", c.setting, c.dsn, want)
+		}
+		if strings.Contains(shown.String()+l.faults.Error(), "canary") {
+			t.Errorf("%s = %q: the password is shown:\n%s%v", c.setting, c.dsn, shown.String(), l.faults)
+		}
 	}
 }
 

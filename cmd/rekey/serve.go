@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"rekey/cmd/rekey/databases"
 	"rekey/codestore"
 	"rekey/web"
 )
@@ -64,6 +65,9 @@ func (l *loaded) advise(log *slog.Logger) {
 	}
 	if strings.HasPrefix(l.PublicOrigin, "https://") && len(l.TrustedProxies) == 0 {
 		log.Warn("trusted_proxies is empty, but an https public_origin needs a proxy in front: all people share the budgets of its address until its network is named")
+	}
+	if s, err := databases.Parse(l.Users.DSN); err == nil && s.Exposed() {
+		log.Warn("users.dsn: whoever is on the network in between could read the users table or answer in its place; on a network that is not yours alone add sslmode=verify-full")
 	}
 }
 

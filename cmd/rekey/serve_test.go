@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -315,6 +316,20 @@ func TestWhatIsNoFaultButNotMeantIsInTheLog(t *testing.T) {
 	s = serve(t, t.TempDir(), nil, append(through(g), "REKEY_PUBLIC_ORIGIN=https://www.example.com", "REKEY_TRUSTED_PROXIES=127.0.0.1/32")...)
 	if strings.Contains(s.printed(), "WARN") {
 		t.Error("a sound configuration is warned of")
+	}
+}
+
+func TestAUsersTableAcrossANetworkIsWarnedOfUnlessTheServerIsVerified(t *testing.T) {
+	t.Parallel()
+	for dsn, want := range map[string]bool{
+		"sqlite:rekey.db": false, "postgres://u:p@127.0.0.1/app": false, "mysql://u:p@db/app?sslmode=require": true,
+		"postgres://u:p@db/app": true, "postgres://u:p@db/app?sslmode=verify-full": false,
+	} {
+		var log strings.Builder
+		load("", []string{"REKEY_USERS_DSN=" + dsn}).advise(slog.New(slog.NewJSONHandler(&log, nil)))
+		if got := strings.Contains(log.String(), "sslmode=verify-full"); got != want {
+			t.Errorf("%s: warned is %v, %s", dsn, got, log.String())
+		}
 	}
 }
 
