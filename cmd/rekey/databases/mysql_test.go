@@ -23,8 +23,8 @@ func fails(t *testing.T, db *DB, number uint16, statement string, args ...any) {
 	}
 }
 
-// TestT20_AnUpdateTellsTheRowsThatItMatched writes what the row has already.
-func TestT20_AnUpdateTellsTheRowsThatItMatched(t *testing.T) {
+// TestAnUpdateTellsTheRowsThatItMatched writes what the row has already: MySQL by itself would count no row (T20).
+func TestAnUpdateTellsTheRowsThatItMatched(t *testing.T) {
 	t.Parallel()
 	db := open(t, servers.MariaDB(t).DSN).Write
 	run(t, db, "CREATE TABLE people (id INTEGER PRIMARY KEY, password VARCHAR(20))")
