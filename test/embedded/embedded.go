@@ -1,26 +1,28 @@
-// Package embedded builds the embedded default for tests: users and codes in one SQLite file, an inbox, and the public
-// side in front. Every House on the same folder is one more replica.
+// Package embedded builds the embedded default for tests: codes in a SQLite file, people there too or in a database of a
+// server, an inbox, and the public side in front. Every House on the same folder and people is one more replica.
 package embedded
 
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"rekey"
+	"rekey/cmd/rekey/databases"
 	"rekey/codestore"
 	"rekey/sms"
+	"rekey/test/servers"
 	"rekey/userdb"
 	"rekey/web"
-
-	_ "modernc.org/sqlite" // the driver
 )
 
 // OldPassword is what Add gives everybody.
@@ -31,7 +33,9 @@ const cheap = "argon2id$m=8,t=1,p=1"
 
 // Options change how a House is built.
 type Options struct {
-	Driver string // of database/sql; empty: "sqlite"
+	People string // their data source; empty: they are in the file of the codes
+	// Wrap comes between the service and its databases; nil: nothing does.
+	Wrap func(driver.Connector) driver.Connector
 	// HashFloor is what new hashes cost at the least; empty: next to nothing, for tests that are not about hashing.
 	HashFloor string
 	Service   func(*rekey.Options) // changes what the recovery is made of
@@ -46,8 +50,34 @@ type House struct {
 	Codes   *codestore.Store
 	Inbox   *sms.Inbox
 	Keys    *rekey.Keyring
-	Write   *sql.DB // the one connection that writes
+	Write   *sql.DB // the one connection that writes codes
 	Read    *sql.DB
+	People  *sql.DB // writes people; where they are in the file of the codes it is Write
+}
+
+// EachDatabase runs a test with people in each kind of database, one beside the other. The package needs a TestMain that
+// calls servers.Run. people is for Options.
+func EachDatabase(t *testing.T, test func(t *testing.T, people string)) {
+	t.Helper()
+	t.Run("SQLite", func(t *testing.T) {
+		t.Parallel()
+		test(t, "")
+	})
+	EachServer(t, func(t *testing.T, people servers.Database) { test(t, people.DSN) })
+}
+
+// EachServer is EachDatabase with the servers alone.
+func EachServer(t *testing.T, test func(t *testing.T, people servers.Database)) {
+	t.Helper()
+	for _, server := range []struct {
+		name string
+		make func(testing.TB) servers.Database
+	}{{"PostgreSQL", servers.PostgreSQL}, {"MariaDB", servers.MariaDB}} {
+		t.Run(server.name, func(t *testing.T) {
+			t.Parallel()
+			test(t, server.make(t))
+		})
+	}
 }
 
 // File is the database in a folder.
@@ -65,42 +95,37 @@ func Open(t testing.TB, dir string, o Options) *House {
 }
 
 // New is Open for a process of its own.
-func New(dir string, o Options) (*House, error) {
-	driver := o.Driver
-	if driver == "" {
-		driver = "sqlite"
+func New(dir string, o Options) (h *House, err error) {
+	h = &House{}
+	defer func() {
+		if err != nil {
+			h.Close()
+			h = nil
+		}
+	}()
+	codes, err := o.connector("sqlite:" + File(dir))
+	if err != nil {
+		return h, err
 	}
-	dsn := "file:" + File(dir) + "?_txlock=immediate&_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)"
-	h := &House{}
-	var err error
-	if h.Write, err = sql.Open(driver, dsn); err != nil {
-		return nil, err
-	}
+	h.Write, h.Read = sql.OpenDB(codes), sql.OpenDB(codes)
 	h.Write.SetMaxOpenConns(1)
-	if h.Read, err = sql.Open(driver, dsn); err != nil {
-		return nil, err
-	}
 	h.Read.SetMaxOpenConns(4)
 	ctx := context.Background()
-	settings := userdb.Settings{HashFloor: o.HashFloor}
-	if settings.HashFloor == "" {
-		settings.HashFloor = cheap
-	}
-	if h.Users, err = userdb.NewEmbedded(ctx, userdb.Options{Read: h.Read, Write: h.Write, Dialect: userdb.SQLite(), Settings: settings}); err != nil {
-		return nil, err
+	if err = h.openPeople(ctx, o); err != nil {
+		return h, err
 	}
 	if err = codestore.Migrate(ctx, h.Write, codestore.SQLite()); err != nil {
-		return nil, err
+		return h, err
 	}
 	if h.Codes, err = codestore.NewSQL(ctx, h.Write, codestore.SQLite()); err != nil {
-		return nil, err
+		return h, err
 	}
 	if h.Keys, err = rekey.NewKeyring([][]byte{[]byte("a key for tests that is 32 bytes")}, nil); err != nil {
-		return nil, err
+		return h, err
 	}
 	texts, err := sms.NewTexts(sms.TextConfig{Languages: []string{"zh-CN", "en"}, Sign: "示例网"})
 	if err != nil {
-		return nil, err
+		return h, err
 	}
 	h.Inbox = sms.NewInbox(texts)
 	options := rekey.Options{
@@ -111,7 +136,7 @@ func New(dir string, o Options) (*House, error) {
 		o.Service(&options)
 	}
 	if h.Service, err = rekey.New(options); err != nil {
-		return nil, err
+		return h, err
 	}
 	front := web.Options{Service: h.Service, Keys: options.Keys}
 	if o.Web != nil {
@@ -121,12 +146,65 @@ func New(dir string, o Options) (*House, error) {
 	return h, err
 }
 
-// Close ends the replica.
+// connector makes connections to a data source as the program's are made.
+func (o Options) connector(dsn string) (driver.Connector, error) {
+	source, err := databases.Parse(dsn)
+	if err != nil {
+		return nil, err
+	}
+	c, err := source.Connector()
+	if err == nil && o.Wrap != nil {
+		c = o.Wrap(c)
+	}
+	return c, err
+}
+
+// openPeople makes the users table where the options have it.
+func (h *House) openPeople(ctx context.Context, o Options) error {
+	users := userdb.Options{Read: h.Read, Write: h.Write, Dialect: userdb.SQLite(), Settings: userdb.Settings{HashFloor: o.HashFloor}}
+	if o.HashFloor == "" {
+		users.Settings.Hash, users.Settings.HashFloor = cheap, cheap
+	}
+	h.People = h.Write
+	if o.People != "" {
+		c, err := o.connector(o.People)
+		if err != nil {
+			return err
+		}
+		h.People = sql.OpenDB(c)
+		h.People.SetMaxOpenConns(10)
+		h.People.SetMaxIdleConns(10)
+		users.Read, users.Write, users.Dialect = h.People, h.People, userdb.PostgreSQL()
+		if strings.HasPrefix(o.People, servers.MySQL) {
+			users.Dialect = userdb.MySQL()
+		}
+	}
+	var err error
+	h.Users, err = userdb.NewEmbedded(ctx, users)
+	return err
+}
+
+// Close ends the replica, also where New made a part of it only.
 func (h *House) Close() {
-	_ = h.Service.Drain(context.Background()) // never fails without a deadline
-	_ = h.Codes.Close()
-	_ = h.Read.Close()
-	_ = h.Write.Close()
+	if h.Service != nil {
+		_ = h.Service.Drain(context.Background()) // never fails without a deadline
+	}
+	if h.Codes != nil {
+		_ = h.Codes.Close()
+	}
+	for _, db := range []*sql.DB{h.Read, h.Write, h.People} {
+		if db != nil {
+			_ = db.Close()
+		}
+	}
+}
+
+// Change does something to the people as the application would, past the service.
+func (h *House) Change(t testing.TB, statement string) {
+	t.Helper()
+	if _, err := h.People.ExecContext(t.Context(), statement); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // Serve puts the replica on a loopback port.

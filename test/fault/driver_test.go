@@ -2,60 +2,59 @@ package fault_test
 
 import (
 	"context"
-	"database/sql"
 	"database/sql/driver"
 	"os"
 	"sync/atomic"
 	"syscall"
-
-	"modernc.org/sqlite"
 )
 
-// killer is SQLite's driver in a process that dies by SIGKILL at its n-th step: a statement, the begin of a
-// transaction, or a commit, before or after the database did it. Nothing of it is in the software under test.
-type killer struct {
-	driver.Driver
-	left  atomic.Int64 // steps to go; under 0: disarmed
+// tripwire lies between database/sql and the drivers, and does something at the n-th step from when it was armed: a
+// statement, the begin of a transaction, or a commit, before or after the database did it. Nothing of it is in the
+// software under test.
+type tripwire struct {
+	trip  func()
+	left  atomic.Int64 // steps to go; 0 or less: disarmed
 	after atomic.Bool
 }
 
-// arm sets after how many steps from now the process dies.
-func (k *killer) arm(steps int64, after bool) {
-	k.after.Store(after)
-	k.left.Store(steps)
+// arm sets how many steps from now it trips.
+func (w *tripwire) arm(steps int64, after bool) {
+	w.after.Store(after)
+	w.left.Store(steps)
 }
+
+func (w *tripwire) disarm() { w.left.Store(0) }
 
 // step is called around each step.
-func (k *killer) step(done bool) {
-	if done != k.after.Load() {
-		return
-	}
-	if k.left.Add(-1) == 0 {
-		die()
+func (w *tripwire) step(done bool) {
+	if done == w.after.Load() && w.left.Add(-1) == 0 {
+		w.trip()
 	}
 }
 
+// die ends the process as a kill -9 from outside does.
 func die() {
 	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 	select {} // the signal is on its way
 }
 
-func newKiller(name string) *killer {
-	k := &killer{Driver: &sqlite.Driver{}}
-	k.left.Store(-1)
-	sql.Register(name, k)
-	return k
+// wrap is for embedded.Options.
+func (w *tripwire) wrap(c driver.Connector) driver.Connector { return wiredConnector{c, w} }
+
+type wiredConnector struct {
+	driver.Connector
+	wire *tripwire
 }
 
-func (k *killer) Open(name string) (driver.Conn, error) {
-	c, err := k.Driver.Open(name)
+func (c wiredConnector) Connect(ctx context.Context) (driver.Conn, error) {
+	conn, err := c.Connector.Connect(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return &killerConn{fullConn: c.(fullConn), k: k}, nil
+	return &wiredConn{fullConn: conn.(fullConn), wire: c.wire}, nil
 }
 
-// fullConn is what modernc.org/sqlite's connections can do, and database/sql makes use of.
+// fullConn is what the connections of all the drivers can do, and database/sql makes use of.
 type fullConn interface {
 	driver.Conn
 	driver.ConnBeginTx
@@ -64,43 +63,55 @@ type fullConn interface {
 	driver.QueryerContext
 	driver.Pinger
 	driver.SessionResetter
-	driver.Validator
 }
 
-type killerConn struct {
+type wiredConn struct {
 	fullConn
-	k *killer
+	wire *tripwire
 }
 
-func around[T any](k *killer, do func() (T, error)) (T, error) {
-	k.step(false)
+// IsValid and CheckNamedValue are what some of the drivers can do besides.
+func (c *wiredConn) IsValid() bool {
+	v, ok := c.fullConn.(driver.Validator)
+	return !ok || v.IsValid()
+}
+
+func (c *wiredConn) CheckNamedValue(v *driver.NamedValue) error {
+	if checker, ok := c.fullConn.(driver.NamedValueChecker); ok {
+		return checker.CheckNamedValue(v)
+	}
+	return driver.ErrSkip // database/sql does it itself
+}
+
+func around[T any](w *tripwire, do func() (T, error)) (T, error) {
+	w.step(false)
 	v, err := do()
-	k.step(true)
+	w.step(true)
 	return v, err
 }
 
-func (c *killerConn) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx, error) {
-	tx, err := around(c.k, func() (driver.Tx, error) { return c.fullConn.BeginTx(ctx, o) })
+func (c *wiredConn) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx, error) {
+	tx, err := around(c.wire, func() (driver.Tx, error) { return c.fullConn.BeginTx(ctx, o) })
 	if err != nil {
 		return nil, err
 	}
-	return &killerTx{Tx: tx, k: c.k}, nil
+	return &wiredTx{Tx: tx, wire: c.wire}, nil
 }
 
-func (c *killerConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
-	return around(c.k, func() (driver.Result, error) { return c.fullConn.ExecContext(ctx, query, args) })
+func (c *wiredConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	return around(c.wire, func() (driver.Result, error) { return c.fullConn.ExecContext(ctx, query, args) })
 }
 
-func (c *killerConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
-	return around(c.k, func() (driver.Rows, error) { return c.fullConn.QueryContext(ctx, query, args) })
+func (c *wiredConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	return around(c.wire, func() (driver.Rows, error) { return c.fullConn.QueryContext(ctx, query, args) })
 }
 
-func (c *killerConn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
+func (c *wiredConn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
 	s, err := c.fullConn.PrepareContext(ctx, query)
 	if err != nil {
 		return nil, err
 	}
-	return &killerStmt{fullStmt: s.(fullStmt), k: c.k}, nil
+	return &wiredStmt{fullStmt: s.(fullStmt), conn: c}, nil
 }
 
 type fullStmt interface {
@@ -109,25 +120,32 @@ type fullStmt interface {
 	driver.StmtQueryContext
 }
 
-type killerStmt struct {
+type wiredStmt struct {
 	fullStmt
-	k *killer
+	conn *wiredConn
 }
 
-func (s *killerStmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
-	return around(s.k, func() (driver.Result, error) { return s.fullStmt.ExecContext(ctx, args) })
+func (s *wiredStmt) CheckNamedValue(v *driver.NamedValue) error {
+	if checker, ok := s.fullStmt.(driver.NamedValueChecker); ok {
+		return checker.CheckNamedValue(v)
+	}
+	return s.conn.CheckNamedValue(v)
 }
 
-func (s *killerStmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
-	return around(s.k, func() (driver.Rows, error) { return s.fullStmt.QueryContext(ctx, args) })
+func (s *wiredStmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
+	return around(s.conn.wire, func() (driver.Result, error) { return s.fullStmt.ExecContext(ctx, args) })
 }
 
-type killerTx struct {
+func (s *wiredStmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
+	return around(s.conn.wire, func() (driver.Rows, error) { return s.fullStmt.QueryContext(ctx, args) })
+}
+
+type wiredTx struct {
 	driver.Tx
-	k *killer
+	wire *tripwire
 }
 
-func (t *killerTx) Commit() error {
-	_, err := around(t.k, func() (struct{}, error) { return struct{}{}, t.Tx.Commit() })
+func (t *wiredTx) Commit() error {
+	_, err := around(t.wire, func() (struct{}, error) { return struct{}{}, t.Tx.Commit() })
 	return err
 }
