@@ -64,7 +64,8 @@ type NumberCounts struct {
 
 	Shared int64 `json:"shared"` // numbers that several recoverable accounts have
 	Twins  int64 `json:"twins"`  // numbers that several would have, were all of them spelled alike
-	// SharedWhole: Shared counts the whole table, else what could be seen of it.
+	// SharedWhole: Shared counts the whole table, or of one that was sampled all who have a number in one spelling; else
+	// there may be more.
 	SharedWhole bool `json:"shared_whole"`
 }
 
@@ -86,26 +87,19 @@ type Finding struct {
 	Remedy   string   `json:"remedy,omitempty"` // SQL, a setting or a command; empty: the text says it
 }
 
-const (
-	// surveyTime bounds a survey, so that with what else a doctor does it stays under a minute.
-	surveyTime = 50 * time.Second
-	// stepTime bounds each of its steps but for reading the rows.
-	stepTime = 8 * time.Second
-)
-
 // Survey looks at a users table for whatever keeps resets from working, or from working for some. What can't be told is
 // a Finding too; the error is ctx's alone. plan is that of the service.
 //
 // It is made for a live system. It reads with one connection at a time in short statements, each a transaction of its
 // own, so that no old versions of rows are kept for it; of a large table it reads a sample, through the primary key. It
-// takes less than a minute however large the table is. One row is locked for the moments in which a whole reset is
-// rehearsed on it and rolled back. Nothing is changed.
-func Survey(ctx context.Context, o Options, plan rekey.Plan) (*Report, error) {
+// takes no longer than within, however large the table is; half a minute is plenty. One row is locked for the moments in
+// which a whole reset is rehearsed on it and rolled back. Nothing is changed.
+func Survey(ctx context.Context, o Options, plan rekey.Plan, within time.Duration) (*Report, error) {
 	outer := ctx
-	ctx, cancel := context.WithTimeout(ctx, surveyTime)
+	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 
-	s := &survey{plan: plan, own: cmp.Or(o.Settings.Preset, "rekey") == "rekey", report: &Report{
+	s := &survey{plan: plan, step: within / 6, own: cmp.Or(o.Settings.Preset, "rekey") == "rekey", report: &Report{
 		Database: o.Dialect.inspect.name, Table: o.Settings.Table,
 		Hashes: []HashCount{}, Writes: []string{}, Deletes: []string{},
 	}}
@@ -120,22 +114,22 @@ func Survey(ctx context.Context, o Options, plan rekey.Plan) (*Report, error) {
 	for _, step := range []struct {
 		group string
 		run   func(context.Context) error
-		time  time.Duration
+		steps time.Duration // that it may take
 	}{
-		{"users", s.size, stepTime},
-		{"rights", s.missingRights, stepTime},
-		{"rights", s.excessRights, stepTime},
-		{"index", s.indexes, stepTime},
-		{"server", s.server, stepTime},
-		{"clock", s.clock, stepTime},
-		{"users", s.rows, readTime},
-		{"hashes", s.hashes, stepTime},
-		{"numbers", s.numbers, stepTime},
-		{"accounts", s.accounts, stepTime},
-		{"reset", s.rehearse, stepTime},
-		{"numbers", s.shared, 2 * stepTime},
+		{"users", s.size, 1},
+		{"rights", s.missingRights, 1},
+		{"rights", s.excessRights, 1},
+		{"index", s.indexes, 1},
+		{"server", s.server, 1},
+		{"clock", s.clock, 1},
+		{"users", s.rows, 2},
+		{"hashes", s.hashes, 1},
+		{"numbers", s.numbers, 1},
+		{"accounts", s.accounts, 1},
+		{"reset", s.rehearse, 1},
+		{"numbers", s.shared, 2},
 	} {
-		bounded, done := context.WithTimeout(ctx, step.time)
+		bounded, done := context.WithTimeout(ctx, step.steps*s.step)
 		err := step.run(bounded)
 		done()
 		switch {
@@ -157,6 +151,7 @@ var errBarred = errors.New("the users table can't be read")
 // survey is a Survey at work. It is for one goroutine.
 type survey struct {
 	plan   rekey.Plan
+	step   time.Duration // what most steps may take
 	report *Report
 
 	table   *Table
@@ -212,19 +207,21 @@ func (s *survey) describe() {
 
 // size tells how many rows there are.
 func (s *survey) size(ctx context.Context) error {
-	about, view, err := s.dialect.inspect.about(ctx, s.db, s.shape.table)
-	if err != nil {
+	var err error
+	if s.view, err = s.dialect.inspect.view(ctx, s.db, s.shape.table); err != nil {
 		return err
 	}
-	s.view = view
 	query := fmt.Sprintf("SELECT COUNT(*) FROM (SELECT 1 AS a FROM %s LIMIT %d) AS counted", s.dialect.quoteTable(s.shape.table), wholeTable+1)
 	if err := s.db.QueryRowContext(ctx, query).Scan(&s.report.Rows); err != nil {
 		return err
 	}
-	if s.report.Rows > wholeTable {
-		s.report.Rows, s.report.About = max(about, s.report.Rows), true
+	if s.report.Rows <= wholeTable {
+		return nil
 	}
-	return nil
+	s.report.About = true
+	about, err := s.dialect.inspect.about(ctx, s.db, s.shape.table)
+	s.report.Rows = max(about, s.report.Rows)
+	return late(ctx, err)
 }
 
 // column is a column of the users table for Finding.About.

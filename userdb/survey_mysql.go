@@ -14,7 +14,7 @@ func mysqlInspector() inspector {
 	q := func(name string) string { return MySQL().quote(name) }
 	return inspector{
 		name: "MySQL/MariaDB", narrow: []string{"tinyint", "smallint", "mediumint", "int"}, clock: "SELECT UTC_TIMESTAMP(6)",
-		about: mysqlAbout, indexes: mysqlIndexes, searches: mysqlSearches, excess: mysqlExcess, server: mysqlServer,
+		view: mysqlView, about: mysqlAbout, indexes: mysqlIndexes, searches: mysqlSearches, excess: mysqlExcess, server: mysqlServer,
 		triggers: mysqlTriggers, remains: mysqlRemains,
 		// MariaDB takes the first and MySQL, from 5.7.8 on, the second; each is a comment to the other.
 		bounded: func(query string, after time.Duration) string {
@@ -58,10 +58,14 @@ func mysqlName(name string) []any {
 	return []any{schema, table}
 }
 
-func mysqlAbout(ctx context.Context, db querier, table string) (rows int64, view bool, err error) {
-	err = db.QueryRowContext(ctx, "SELECT COALESCE(TABLE_ROWS, 0), TABLE_TYPE = 'VIEW' FROM information_schema.TABLES WHERE "+mysqlPlace,
-		mysqlName(table)...).Scan(&rows, &view)
-	return rows, view, err
+func mysqlView(ctx context.Context, db querier, table string) (view bool, err error) {
+	err = db.QueryRowContext(ctx, "SELECT TABLE_TYPE = 'VIEW' FROM information_schema.TABLES WHERE "+mysqlPlace, mysqlName(table)...).Scan(&view)
+	return view, err
+}
+
+func mysqlAbout(ctx context.Context, db querier, table string) (rows int64, err error) {
+	err = db.QueryRowContext(ctx, "SELECT COALESCE(TABLE_ROWS, 0) FROM information_schema.TABLES WHERE "+mysqlPlace, mysqlName(table)...).Scan(&rows)
+	return rows, err
 }
 
 func mysqlIndexes(ctx context.Context, db querier, table string) ([]index, error) {

@@ -11,7 +11,7 @@ import (
 func postgresInspector() inspector {
 	return inspector{
 		name: "PostgreSQL", narrow: []string{"int2", "int4"}, clock: "SELECT pg_catalog.clock_timestamp()",
-		about: postgresAbout, indexes: postgresIndexes, searches: postgresSearches, excess: postgresExcess, server: postgresServer,
+		view: postgresView, about: postgresAbout, indexes: postgresIndexes, searches: postgresSearches, excess: postgresExcess, server: postgresServer,
 		triggers: postgresTriggers,
 		makeIndex: func(s shape) string {
 			table := PostgreSQL().quoteTable(s.numberTable())
@@ -30,10 +30,17 @@ func postgresInspector() inspector {
 	}
 }
 
-func postgresAbout(ctx context.Context, db querier, table string) (rows int64, view bool, err error) {
-	err = db.QueryRowContext(ctx, `SELECT GREATEST(reltuples, 0)::bigint, relkind = 'v' FROM pg_catalog.pg_class
-WHERE oid = pg_catalog.to_regclass($1)`, PostgreSQL().quoteTable(table)).Scan(&rows, &view)
-	return rows, view, err
+func postgresView(ctx context.Context, db querier, table string) (view bool, err error) {
+	err = db.QueryRowContext(ctx, "SELECT relkind = 'v' FROM pg_catalog.pg_class WHERE oid = pg_catalog.to_regclass($1)",
+		PostgreSQL().quoteTable(table)).Scan(&view)
+	return view, err
+}
+
+// postgresAbout is what ANALYZE or VACUUM found last, and -1 before the first.
+func postgresAbout(ctx context.Context, db querier, table string) (rows int64, err error) {
+	err = db.QueryRowContext(ctx, "SELECT GREATEST(reltuples, 0)::bigint FROM pg_catalog.pg_class WHERE oid = pg_catalog.to_regclass($1)",
+		PostgreSQL().quoteTable(table)).Scan(&rows)
+	return rows, err
 }
 
 func postgresIndexes(ctx context.Context, db querier, table string) ([]index, error) {

@@ -7,22 +7,18 @@ import (
 	"errors"
 	"math/big"
 	"strconv"
-	"time"
 )
 
 const (
-	// readTime bounds the reading of rows. What was read until then is the sample.
-	readTime = 18 * time.Second
-
-	// wholeTable is the most rows of which every one is read: a second or two.
-	wholeTable = 200_000
+	// wholeTable is the most rows of which every one is read: about a second.
+	wholeTable = 100_000
 	// pageRows is how many rows a statement reads that goes through the table, some milliseconds.
 	pageRows = 2_000
 
 	// Of a larger table the sample is the rows with the least and the greatest ids, which are the oldest and the newest
 	// where ids count or begin with a time, and short runs at random places in between.
-	endRows   = 20_000
-	places    = 600
+	endRows   = 10_000
+	places    = 400
 	placeRows = 100
 )
 
@@ -32,7 +28,7 @@ type record struct {
 	active             bool
 }
 
-// rows reads the table, or a sample of it, into the tally.
+// rows reads the table, or a sample of it, into the tally. What was read when its time is over is the sample.
 func (s *survey) rows(ctx context.Context) error {
 	err := s.sample(ctx)
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {

@@ -69,7 +69,7 @@ const (
 
 // lookForShared looks for numbers of several accounts in a table of which only a sample was read: in the index for
 // numbers that it has twice, and of the sample for such as are spelled in two ways. It reports whether there can't be
-// others.
+// others in one spelling.
 func (s *survey) lookForShared(ctx context.Context) (shared []rekey.Number, whole bool, err error) {
 	asked := map[rekey.Number]bool{}
 	repeated, whole, err := s.repeated(ctx)
@@ -82,7 +82,6 @@ func (s *survey) lookForShared(ctx context.Context) (shared []rekey.Number, whol
 	for _, n := range repeated {
 		asked[n] = true
 	}
-	whole = whole && s.tally.numbers.Other == 0
 	for n := range asked {
 		accounts, failed := s.table.lookUp(ctx, n, s.shape.spelled(n))
 		if failed != nil {
@@ -108,10 +107,10 @@ func (s *survey) repeated(ctx context.Context) (all []rekey.Number, whole bool, 
 	column := s.dialect.quote(s.shape.mobileColumn.name)
 	query := fmt.Sprintf("SELECT %s FROM %s GROUP BY %s HAVING COUNT(*) > 1 LIMIT %d", s.dialect.text(column),
 		s.dialect.quoteTable(s.shape.table), column, maxRepeated+1)
-	bounded, cancel := context.WithTimeout(ctx, stepTime)
+	bounded, cancel := context.WithTimeout(ctx, s.step)
 	defer cancel()
 	if f := s.dialect.inspect.bounded; f != nil {
-		query = f(query, stepTime+time.Second)
+		query = f(query, s.step+time.Second)
 	}
 	rows, err := s.db.QueryContext(bounded, query)
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 // sqliteInspector has neither rights nor a clock to ask about: both are this machine's.
 func sqliteInspector() inspector {
 	return inspector{
-		name:  "SQLite",
-		about: sqliteAbout, indexes: sqliteIndexes, searches: sqliteSearches, triggers: sqliteTriggers,
+		name: "SQLite",
+		view: sqliteView, about: sqliteCount, indexes: sqliteIndexes, searches: sqliteSearches, triggers: sqliteTriggers,
 		makeIndex: func(s shape) string {
 			if m := s.preset.meta; m != nil {
 				return sqliteIndex("INDEX", s.metaTable(), m.key, m.value)
@@ -37,16 +37,17 @@ func sqliteIndex(kind, of string, columns ...string) string {
 	return "CREATE " + kind + " " + d.quoteTable(name) + " ON " + d.quote(table) + " (" + strings.Join(quoted, ", ") + ");"
 }
 
-// sqliteAbout takes the greatest rowid, which is the count unless many rows were deleted.
-func sqliteAbout(ctx context.Context, db querier, name string) (rows int64, view bool, err error) {
+func sqliteView(ctx context.Context, db querier, name string) (view bool, err error) {
 	schema, table := splitName(name)
-	var rowless bool
-	err = db.QueryRowContext(ctx, "SELECT type = 'view', wr FROM pragma_table_list WHERE schema = ? AND name = ? COLLATE NOCASE",
-		cmp.Or(schema, "main"), table).Scan(&view, &rowless)
-	if err == nil && !view && !rowless {
-		err = db.QueryRowContext(ctx, "SELECT COALESCE(MAX(rowid), 0) FROM "+SQLite().quoteTable(name)).Scan(&rows)
-	}
-	return rows, view, err
+	err = db.QueryRowContext(ctx, "SELECT type = 'view' FROM pragma_table_list WHERE schema = ? AND name = ? COLLATE NOCASE",
+		cmp.Or(schema, "main"), table).Scan(&view)
+	return view, err
+}
+
+// sqliteCount counts: SQLite keeps no estimate, and ten millions are a second or two.
+func sqliteCount(ctx context.Context, db querier, name string) (rows int64, err error) {
+	err = db.QueryRowContext(ctx, "SELECT COUNT(*) FROM "+SQLite().quoteTable(name)).Scan(&rows)
+	return rows, err
 }
 
 // sqliteIndexes lists an INTEGER PRIMARY KEY, too, which is the rowid and no index of its own.

@@ -18,8 +18,9 @@ type inspector struct {
 	narrow []string // types of integers without room for eleven digits
 	clock  string   // selects the present time
 
-	// about tells roughly how many rows a table has, if only 0, and whether it is a view.
-	about func(ctx context.Context, db querier, table string) (rows int64, view bool, err error)
+	view func(ctx context.Context, db querier, table string) (bool, error) // the table is one
+	// about tells roughly how many rows a table has, and 0 if nobody knows.
+	about func(ctx context.Context, db querier, table string) (int64, error)
 	// indexes are those of a table, its primary key among them.
 	indexes func(ctx context.Context, db querier, table string) ([]index, error)
 	// searches reports whether a lookup goes to the rows of a number by an index that begins with the number.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"rekey"
 	"rekey/userdb"
@@ -15,7 +16,7 @@ import (
 // surveyed is what a survey finds. It logs all of it, so that a test that fails says why.
 func surveyed(t *testing.T, o userdb.Options) *userdb.Report {
 	t.Helper()
-	r, err := userdb.Survey(t.Context(), o, rekey.ChinaMobile)
+	r, err := userdb.Survey(t.Context(), o, rekey.ChinaMobile, 10*time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}

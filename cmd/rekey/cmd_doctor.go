@@ -119,6 +119,12 @@ func (d *diagnosis) users(ctx context.Context, l *loaded, opened *databases.Set)
 	if err != nil {
 		return err // its rule has passed it
 	}
+	if source.Exposed() {
+		d.Findings = append(d.Findings, userdb.Finding{ID: "users.exposed", Severity: userdb.Advice, About: "users.dsn",
+			Text: "What passes between this machine and the database can be read on the way, or answered by another, since no " +
+				"certificate is verified. Add to users.dsn:",
+			Remedy: "sslmode=verify-full"})
+	}
 	o, err := userOptions(ctx, &l.config, opened, nil)
 	switch {
 	case ctx.Err() != nil:
@@ -131,12 +137,7 @@ func (d *diagnosis) users(ctx context.Context, l *loaded, opened *databases.Set)
 		d.find("users.unreachable", userdb.Mend, "users.dsn", text)
 		return nil
 	}
-	if source.Exposed() {
-		d.Findings = append(d.Findings, userdb.Finding{ID: "users.exposed", Severity: userdb.Advice, About: "users.dsn",
-			Text:   "What passes between this machine and the database can be read on the way, or answered by another, since no certificate is verified. Add to users.dsn:",
-			Remedy: "sslmode=verify-full"})
-	}
-	d.Users, err = userdb.Survey(ctx, o, newPlan(l.Numbers.Plan, l.Numbers.Allow))
+	d.Users, err = userdb.Survey(ctx, o, newPlan(l.Numbers.Plan, l.Numbers.Allow), surveyTime)
 	if err != nil {
 		return err
 	}
@@ -153,8 +154,12 @@ func notThere(source databases.Source) bool {
 	return errors.Is(err, fs.ErrNotExist)
 }
 
-// codesTime bounds what is asked of the code store, as the readiness probe is.
-const codesTime = 5 * time.Second
+const (
+	// surveyTime bounds the look at the users table, so that with all else a doctor stays under a minute.
+	surveyTime = 45 * time.Second
+	// codesTime bounds what is asked of the code store.
+	codesTime = 5 * time.Second
+)
 
 func (d *diagnosis) codes(ctx context.Context, l *loaded, opened *databases.Set) error {
 	if strings.HasPrefix(l.Codes.Store, "memory:") {

@@ -1,0 +1,195 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"rekey/cmd/rekey/databases"
+	"rekey/passhash"
+	"rekey/test/servers"
+	"rekey/userdb"
+)
+
+// patient is an application's database with a users table of Django's kind, and the settings under which rekey finds it.
+type patient struct {
+	dsn string
+	run func(t *testing.T, sql string, args ...any)
+}
+
+func newPatient(t *testing.T, kind databases.Kind) patient {
+	t.Helper()
+	var p patient
+	switch kind {
+	case databases.SQLite:
+		p.dsn = "sqlite:" + filepath.Join(t.TempDir(), "app.db")
+	case databases.PostgreSQL:
+		p.dsn = servers.PostgreSQL(t).DSN
+	case databases.MySQL:
+		p.dsn = servers.MariaDB(t).DSN
+	}
+	open := databases.Set{Create: true}
+	t.Cleanup(func() {
+		if err := open.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	db, err := open.Open(t.Context(), "users.dsn", p.dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.run = func(t *testing.T, sql string, args ...any) {
+		t.Helper()
+		if kind == databases.PostgreSQL {
+			for i := range args {
+				sql = strings.Replace(sql, "?", fmt.Sprintf("$%d", i+1), 1)
+			}
+		}
+		if _, err := db.Write.ExecContext(t.Context(), sql, args...); err != nil {
+			t.Fatalf("%s\n%v", sql, err)
+		}
+	}
+	p.run(t, "CREATE TABLE auth_user (id INTEGER PRIMARY KEY, mobile VARCHAR(20), password VARCHAR(128), is_active BOOLEAN)")
+	return p
+}
+
+// env is the environment of a rekey for the patient.
+func (p patient) env(more ...string) []string {
+	return append([]string{"REKEY_USERS_PRESET=django", "REKEY_USERS_DSN=" + p.dsn, "REKEY_USERS_HASH_FLOOR=pbkdf2_sha256$1000",
+		"REKEY_CODES_STORE=memory:", "REKEY_KEYS=" + goodKey}, more...)
+}
+
+// person adds somebody whose password is "the old one", and returns the hash.
+func (p patient) person(t *testing.T, id int, mobile string) string {
+	t.Helper()
+	recipe, err := passhash.ParseRecipe("pbkdf2_sha256$1000")
+	if err != nil {
+		t.Fatal(err)
+	}
+	hash, err := recipe.Make("the old one")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.run(t, "INSERT INTO auth_user VALUES (?, ?, ?, ?)", id, mobile, hash, true)
+	return hash
+}
+
+// diagnosed is what doctor says as JSON, and its exit code.
+func diagnosed(t *testing.T, env []string) (diagnosis, int) {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	exit := run(t.Context(), []string{"doctor", "--json"}, env, strings.NewReader(""), &stdout, &stderr)
+	t.Logf("exit %d\n%s%s", exit, stdout.String(), stderr.String())
+	var d diagnosis
+	decoder := json.NewDecoder(&stdout)
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&d); err != nil {
+		t.Fatal(err)
+	}
+	return d, exit
+}
+
+func (d diagnosis) of(id string) []userdb.Finding {
+	var all []userdb.Finding
+	for _, f := range d.Findings {
+		if f.ID == id {
+			all = append(all, f)
+		}
+	}
+	return all
+}
+
+func TestDoctorLeadsToATableThatIsSound(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []databases.Kind{databases.SQLite, databases.PostgreSQL, databases.MySQL} {
+		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
+			p := newPatient(t, kind)
+			for i := range 4 {
+				p.person(t, i, fmt.Sprintf("1380000000%d", i))
+			}
+			d, exit := diagnosed(t, p.env())
+			missing := d.of("index.number")
+			if exit != exitFault || d.Sound || len(missing) != 1 || missing[0].Severity != userdb.Mend || missing[0].About != "auth_user.mobile" {
+				t.Fatalf("exit %d, %+v", exit, missing)
+			}
+			p.run(t, missing[0].Remedy)
+			d, exit = diagnosed(t, p.env())
+			if exit != exitOK || !d.Sound || d.Users.Table != "auth_user" || d.Users.Accounts.Recoverable != 4 || len(d.of("reset.rehearsed")) != 1 {
+				t.Errorf("exit %d, %+v", exit, d)
+			}
+		})
+	}
+}
+
+// TestT36 asks about everything that is secret, in both forms, of a table and a configuration that are full of faults.
+func TestT36_DoctorTellsNoNumberHashPasswordOrKey(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []databases.Kind{databases.SQLite, databases.PostgreSQL, databases.MySQL} {
+		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
+			p := newPatient(t, kind)
+			secrets := []string{goodKey, "canary", "7913579"}
+			for i, mobile := range []string{"13879135791", "13879135791", "+8613879135792", "138 7913 5793", "1387913579", "canary@example.com"} {
+				secrets = append(secrets, mobile, p.person(t, i, mobile))
+			}
+			p.run(t, "INSERT INTO auth_user VALUES (90, '13879135795', 'canary$7913579', ?)", true)
+			p.run(t, "INSERT INTO auth_user VALUES (91, '13879135796', 'pbkdf2_sha256$canary', ?)", true)
+			source, err := databases.Parse(p.dsn)
+			if err != nil {
+				t.Fatal(err)
+			}
+			env := p.env("REKEY_ADMIN_TOKEN=canary-admin-canary-admin", "REKEY_SMS_ORDER=gateway", "REKEY_SMS_PROVIDERS_GATEWAY_TYPE=http",
+				"REKEY_SMS_PROVIDERS_GATEWAY_URL=https://user:canary@sms.example.net/?key=canary", "REKEY_SMS_PROVIDERS_GATEWAY_SECRET=canary")
+			wrong := "mysql://someone:canary%2Fcanary@127.0.0.1:1/app"
+			for what, env := range map[string][]string{
+				"as it is": env, "with a wrong column": append(env, "REKEY_USERS_MOBILE=password"), "with a wrong format": append(env, "REKEY_USERS_MOBILE_FORMAT=e164"),
+				"out of reach": append(env, "REKEY_USERS_DSN="+wrong), "with a broken source": append(env, "REKEY_USERS_DSN="+wrong+"?canary"),
+			} {
+				for _, form := range []string{"--json=false", "--json"} {
+					var out strings.Builder
+					exit := run(t.Context(), []string{"doctor", form}, env, strings.NewReader(""), &out, &out)
+					for _, secret := range secrets {
+						if strings.Contains(out.String(), secret) {
+							t.Errorf("%s, %s: it tells %q:\n%s", what, form, secret, out.String())
+						}
+					}
+					if password := passwordOf(p.dsn); password != "" && strings.Contains(out.String(), password) {
+						t.Errorf("%s, %s: it tells the password of %v", what, form, source)
+					}
+					if exit != exitFault {
+						t.Errorf("%s, %s: exit %d:\n%s", what, form, exit, out.String())
+					}
+				}
+			}
+		})
+	}
+}
+
+// passwordOf is the password in a data source as the tests' servers write it.
+func passwordOf(dsn string) string {
+	_, rest, ok := strings.Cut(dsn, "://")
+	if !ok {
+		return ""
+	}
+	user, _, _ := strings.Cut(rest, "@")
+	_, password, _ := strings.Cut(user, ":")
+	return password
+}
+
+func TestDoctorSaysWhatPassesInTheOpen(t *testing.T) {
+	t.Parallel()
+	for dsn, exposed := range map[string]bool{
+		"postgres://u:p@db.invalid/app": true, "mysql://u:p@db.invalid/app?sslmode=verify-full": false,
+	} {
+		var out strings.Builder
+		run(t.Context(), []string{"doctor"}, []string{"REKEY_KEYS=" + goodKey, "REKEY_CODES_STORE=memory:", "REKEY_USERS_PRESET=django", "REKEY_USERS_DSN=" + dsn},
+			strings.NewReader(""), &out, &out)
+		if strings.Contains(out.String(), "\n            sslmode=verify-full\n") != exposed {
+			t.Errorf("of %s it says\n%s", dsn, out.String())
+		}
+	}
+}
