@@ -46,7 +46,7 @@ func TestLaravelReadsWhatRekeyWrote(t *testing.T) {
 	f.inactive = true
 	f.also = map[string]func(*site, *testing.T){
 		"whoever was signed in no longer is":          (*site).signsOutOfLaravel,
-		"a first password":                            (*site).setsFirstPassword,
+		"a first password":                            (*site).givesFirstPassword,
 		"the row is as Laravel's own reset leaves it": (*site).writesWhatLaravelWrites,
 	}
 	testFramework(t, f)
@@ -147,6 +147,21 @@ func (s *site) remembered(t *testing.T, mobile string) string {
 		t.Fatal("the framework remembers nobody; nothing can be shown")
 	}
 	return r.Session
+}
+
+// givesFirstPassword is rekey with recover_unusable, for people who only ever signed in by SMS.
+func (s *site) givesFirstPassword(t *testing.T) {
+	r := serve(t, s.database, settings{users: s.users(s.database) + "\nrecover_unusable = true"})
+	mobile := s.mobile()
+	id := s.peer.add(t, mobile, "", s.unusable)
+	before := s.state(t, s.db, s.tables)
+	if a := r.reset(t, mobile, newPassword); a.Errno != "0" {
+		t.Fatalf("the reset answers %+v", a)
+	}
+	s.onlyWrites(t, before, s.state(t, s.db, s.tables), id)
+	if session := s.peer.login(t, mobile, newPassword); session == "" || s.peer.whose(t, session) != id {
+		t.Error("the framework refuses the first password")
+	}
 }
 
 // signsOutOfLaravel has two people with two browsers each, one of which remembers them.

@@ -94,7 +94,7 @@ func TestWordPressReadsWhatRekeyWrote(t *testing.T) {
 		"whoever was signed in no longer is":       (*site).signsOutOfWordPress,
 		"a link mailed before is void":             (*site).voidsTheLink,
 		"a number is read under its key":           (*site).readsItsKey,
-		"a first password":                         (*site).setsFirstPasswordInWordPress,
+		"a first password":                         (*site).givesFirstPassword,
 		"a number under one key twice is one user": (*site).readsAKeyTwice,
 	}
 	testWordPress(t, f)
@@ -213,21 +213,6 @@ func (s *site) voidsTheLink(t *testing.T) {
 	}
 	if s.peer.ask(t, follow).Accepted {
 		t.Error("the link from before still sets a password")
-	}
-}
-
-// setsFirstPasswordInWordPress is rekey with recover_unusable, for people who only ever signed in by SMS.
-func (s *site) setsFirstPasswordInWordPress(t *testing.T) {
-	r := serve(t, s.database, settings{users: s.users(s.database) + "\nrecover_unusable = true"})
-	mobile := s.mobile()
-	id := s.peer.add(t, mobile, "", s.unusable)
-	before := s.state(t, s.db, s.tables)
-	if a := r.reset(t, mobile, newPassword); a.Errno != "0" {
-		t.Fatalf("the reset answers %+v", a)
-	}
-	s.onlyWrites(t, before, s.state(t, s.db, s.tables), id)
-	if session := s.peer.login(t, mobile, newPassword); session == "" || s.peer.whose(t, session) != id {
-		t.Error("the framework refuses the first password")
 	}
 }
 
