@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +18,7 @@ import (
 	"rekey"
 	"rekey/codestore/codestoretest"
 	"rekey/test/embedded"
+	"rekey/test/servers"
 	"rekey/web"
 )
 
@@ -26,37 +28,75 @@ const (
 	base             = "/forget_pwd/"
 )
 
-// town is three replicas on one database, each on a port of its own.
+// TestMain ends the servers in which some towns have their people.
+func TestMain(m *testing.M) { os.Exit(servers.Run(m)) }
+
+// town is three replicas on the same databases, each on a port of its own.
 type town struct {
 	*testing.T
+	dir     string
+	options embedded.Options
 	houses  []*embedded.House
 	servers []*httptest.Server
 }
 
+// newTown is a town with ann and bob in the file of the codes.
 func newTown(t *testing.T, change func(*rekey.Options)) *town {
 	t.Helper()
-	return newTownHashing(t, "", change)
+	t.Parallel()
+	return newTownOf(t, embedded.Options{Service: change})
 }
 
-// newTownHashing is a town whose new hashes cost at least floor.
-func newTownHashing(t *testing.T, floor string, change func(*rekey.Options)) *town {
+// newTownOf is a town whose replicas are built so, behind a proxy that tells who asks.
+func newTownOf(t *testing.T, o embedded.Options) *town {
 	t.Helper()
-	t.Parallel()
-	dir := t.TempDir()
-	town := &town{T: t}
-	for range 3 {
-		h := embedded.Open(t, dir, embedded.Options{HashFloor: floor, Service: func(o *rekey.Options) {
-			if change != nil {
-				change(o)
-			}
-		}, Web: func(o *web.Options) {
-			o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
-		}})
-		town.houses = append(town.houses, h)
-		town.servers = append(town.servers, h.Serve(t))
-	}
+	o.Web = func(o *web.Options) { o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")} }
+	town := &town{T: t, dir: t.TempDir(), options: o}
+	town.open()
 	town.houses[0].Add(t, ann, bob)
 	return town
+}
+
+func (w *town) open() {
+	w.Helper()
+	w.houses, w.servers = nil, nil
+	for range 3 {
+		h := embedded.Open(w, w.dir, w.options)
+		w.houses, w.servers = append(w.houses, h), append(w.servers, h.Serve(w))
+	}
+}
+
+// restart ends all replicas and starts them anew.
+func (w *town) restart() {
+	w.Helper()
+	for i, h := range w.houses {
+		w.servers[i].Close()
+		h.Close()
+	}
+	w.open()
+}
+
+// people is every row of the users table.
+func (w *town) people() string {
+	w.Helper()
+	rows, err := w.houses[0].People.QueryContext(w.Context(), "SELECT id, mobile, password, is_active FROM users ORDER BY id")
+	if err != nil {
+		w.Fatal(err)
+	}
+	defer rows.Close()
+	var all strings.Builder
+	for rows.Next() {
+		var id, mobile, password string
+		var active bool
+		if err := rows.Scan(&id, &mobile, &password, &active); err != nil {
+			w.Fatal(err)
+		}
+		fmt.Fprintln(&all, id, mobile, password, active)
+	}
+	if err := rows.Err(); err != nil {
+		w.Fatal(err)
+	}
+	return all.String()
 }
 
 // advance lets d pass for the code store.

@@ -1,0 +1,120 @@
+package attack_test
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+
+	"rekey/test/embedded"
+	"rekey/test/servers"
+)
+
+// TestT15_AServerThatIsDown ends the server of the people, in order and by force, and starts it again: during it a 503,
+// after it the same code, and no guess less.
+func TestT15_AServerThatIsDown(t *testing.T) {
+	t.Parallel()
+	for name, start := range map[string]func(testing.TB) *servers.Server{"PostgreSQL": servers.StartPostgreSQL, "MariaDB": servers.StartMariaDB} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := start(t)
+			w := newTownOf(t, embedded.Options{People: server.NewDatabase(t).DSN})
+			for mobile, end := range map[string]func(testing.TB){ann: server.Stop, bob: server.Kill} {
+				w.outage(mobile, func() { end(t) }, func() { server.Start(t) })
+			}
+		})
+	}
+}
+
+// TestT15_AServerThatSaysNothing freezes the way to the server: connections stand, and no answer comes.
+func TestT15_AServerThatSaysNothing(t *testing.T) {
+	t.Parallel()
+	embedded.EachServer(t, func(t *testing.T, people servers.Database) {
+		w, proxy := newTownBehind(t, people)
+		w.outage(ann, func() { proxy.Freeze(true) }, func() { proxy.Freeze(false) })
+	})
+}
+
+// newTownBehind is a town with its people behind a proxy that reads what is said to them.
+func newTownBehind(t *testing.T, people servers.Database) (*town, *servers.Proxy) {
+	t.Helper()
+	proxy := servers.NewProxy(t, people.Address())
+	dsn := people.Via(t, proxy.Address).DSN
+	if people.Kind == servers.MySQL {
+		dsn += "?sslmode=disable" // PostgreSQL's has it
+	}
+	return newTownOf(t, embedded.Options{People: dsn}), proxy
+}
+
+// outage has people ask all replicas while their database is out, and then again.
+func (w *town) outage(mobile string, begin, end func()) {
+	w.Helper()
+	flow, code := w.code(visitor{}, mobile)
+	people, messages := w.people(), len(w.messages())
+	begin()
+	answers := make([]answer, 2*len(w.houses))
+	var all sync.WaitGroup
+	for i := range w.houses {
+		all.Go(func() { answers[2*i] = w.reset(visitor{flow: flow, replica: i}, mobile, code, newPassword) })
+		asker := visitor{address: fmt.Sprintf("192.0.2.%s%d", mobile[len(mobile)-1:], i), replica: i} // each has a budget
+		all.Go(func() { answers[2*i+1] = w.send(asker, fmt.Sprintf("1380000001%d", i)) })
+	}
+	all.Wait()
+	for _, a := range answers {
+		if a.Status != 503 || a.Errno != "4001" {
+			w.Errorf("during it: %+v", a)
+		}
+	}
+	end()
+	if w.people() != people || len(w.messages()) != messages {
+		w.Error("something was done")
+	}
+	if a := w.reset(visitor{flow: flow, replica: 1}, mobile, embedded.Wrong(code, 1)[0], newPassword); a.Errmsg != wrong || a.Data.AttemptsLeft != 4 {
+		w.Errorf("a right code was charged: %+v", a)
+	}
+	if a := w.reset(visitor{flow: flow, replica: 2}, mobile, code, newPassword); a.Errno != "0" || !w.houses[0].Accepts(w, mobile, newPassword) {
+		w.Errorf("afterwards: %+v", a)
+	}
+}
+
+// commits matches a COMMIT, and no level of isolation.
+func commits(request []byte) bool {
+	return servers.Says("commit")(request) && !servers.Says("committed")(request)
+}
+
+// TestT18_TheAnswerToTheCommitIsLost: nobody is told of a success that may be none, and the same body finds out.
+func TestT18_TheAnswerToTheCommitIsLost(t *testing.T) {
+	t.Parallel()
+	embedded.EachServer(t, func(t *testing.T, people servers.Database) {
+		w, proxy := newTownBehind(t, people)
+		flow, code := w.code(visitor{}, ann)
+		cut := proxy.CutAnswerTo(commits)
+		if a := w.reset(visitor{flow: flow}, ann, code, newPassword); a.Status != 503 || a.Errno != "4001" {
+			t.Fatalf("with the answer lost: %+v", a)
+		}
+		<-cut
+		after := w.people()
+		if a := w.reset(visitor{flow: flow, replica: 1}, ann, code, "another99"); a.Errno != "4103" || a.Errmsg != expired {
+			t.Errorf("another body: %+v", a)
+		}
+		for replica := range 3 {
+			if a := w.reset(visitor{flow: flow, replica: replica}, ann, code, newPassword); a.Errno != "0" {
+				t.Errorf("the same body: %+v", a)
+			}
+		}
+		if w.people() != after || !w.houses[0].Accepts(t, ann, newPassword) {
+			t.Error("it was more than one change, or none")
+		}
+
+		// What is lost before the commit is undone, and the same body does it.
+		flow, code = w.code(visitor{}, bob)
+		before := w.people()
+		cut = proxy.CutAnswerTo(servers.Says("update "))
+		if a := w.reset(visitor{flow: flow}, bob, code, newPassword); a.Status != 503 || a.Errno != "4001" || w.people() != before {
+			t.Errorf("with the answer to the update lost: %+v", a)
+		}
+		<-cut
+		if a := w.reset(visitor{flow: flow, replica: 1}, bob, code, newPassword); a.Errno != "0" || !w.houses[0].Accepts(t, bob, newPassword) {
+			t.Errorf("the same body: %+v", a)
+		}
+	})
+}
