@@ -94,7 +94,11 @@ func (g *stage) try(t *testing.T) (err error) {
 	}
 	var opened databases.Set
 	defer func() { err = errors.Join(err, opened.Close()) }()
-	db, err := opened.Open(ctx, "users.dsn", g.role.DSN)
+	separator := "?"
+	if strings.Contains(g.role.DSN, separator) {
+		separator = "&"
+	}
+	db, err := opened.Open(ctx, "users.dsn", g.role.DSN+separator+"connect_timeout=60") // on a machine of any speed
 	if err != nil {
 		return err
 	}

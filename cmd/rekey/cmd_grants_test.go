@@ -61,7 +61,7 @@ func TestGrantsLeadFromNoRoleToAServiceThatStarts(t *testing.T) {
 
 // usersIn is an environment whose users are Laravel's, in the database.
 func usersIn(d servers.Database) []string {
-	return []string{"REKEY_USERS_PRESET=laravel", "REKEY_USERS_DSN=" + d.DSN}
+	return []string{"REKEY_USERS_PRESET=laravel", "REKEY_USERS_DSN=" + d.DSN + "&connect_timeout=60"}
 }
 
 // printed is what rekey grants prints.

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -167,7 +168,11 @@ func (h *House) openPeople(ctx context.Context, o Options) error {
 	}
 	h.People = h.Write
 	if o.People != "" {
-		c, err := o.connector(o.People)
+		people, err := patient(o.People)
+		if err != nil {
+			return err
+		}
+		c, err := o.connector(people)
 		if err != nil {
 			return err
 		}
@@ -182,6 +187,18 @@ func (h *House) openPeople(ctx context.Context, o Options) error {
 	var err error
 	h.Users, err = userdb.NewEmbedded(ctx, users)
 	return err
+}
+
+// patient is a data source of a server that a slow machine may take a minute to let one in.
+func patient(dsn string) (string, error) {
+	u, err := url.Parse(dsn)
+	if err != nil {
+		return "", err
+	}
+	q := u.Query()
+	q.Set("connect_timeout", "60")
+	u.RawQuery = q.Encode()
+	return u.String(), nil
 }
 
 // Close ends the replica, also where New made a part of it only.
