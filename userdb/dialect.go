@@ -3,8 +3,7 @@ package userdb
 import (
 	"context"
 	"database/sql"
-	"database/sql/driver"
-	"errors"
+	"fmt"
 	"strings"
 )
 
@@ -22,22 +21,28 @@ type Dialect struct {
 	// truth is a condition: the column is true.
 	truth func(expression string, c column) string
 
-	folds     bool   // names of columns are the same in any case
-	booleans  bool   // true and false are values of their own, not the integers 1 and 0
-	prepares  bool   // a statement prepared ahead is worth its while and survives a pooler
-	key       string // the type of an integer primary key that numbers itself
-	returning bool   // INSERT … RETURNING tells the new row's id; else LastInsertId does
+	folds    bool // names of columns are the same in any case
+	booleans bool // true and false are values of their own, not the integers 1 and 0
+	prepares bool // a statement prepared ahead is worth its while and survives a pooler
+
+	// Of the embedded table.
+	key       string                         // the type of an integer primary key that numbers itself
+	instant   string                         // the type of a moment, which CURRENT_TIMESTAMP is
+	epoch     func(expression string) string // an instant as seconds since 1970 began in UTC
+	returning bool                           // INSERT … RETURNING tells the new row's id; else LastInsertId does
+	hasty     bool                           // what changes the schema is a transaction of its own
 
 	// columns are those of a table, in its order; none: no such table, or none that may be seen. Without a schema before
 	// its name it is in the session's own.
 	columns func(ctx context.Context, db querier, table string) ([]column, error)
 	// rollsBack fails unless what is written to the table can be rolled back.
 	rollsBack func(ctx context.Context, db querier, table string) error
-	// migrating runs work in a transaction that no other process migrates beside.
-	migrating func(ctx context.Context, db *sql.DB, work func(querier) error) error
 	// transact runs work in one transaction of db and commits it, so that it is on disk when transact returns nil. If
-	// work fails, everything is rolled back and its error returned. If the commit fails, its outcome may be unknown.
+	// work fails, everything is rolled back and its error returned; it must fail where one of its statements does. If the
+	// commit fails, its outcome may be unknown.
 	transact func(ctx context.Context, db *sql.DB, work func(querier) error) error
+	// alone is transact, with nobody else's alone at the same time. What changes the schema may stay done where work fails.
+	alone func(ctx context.Context, db *sql.DB, work func(querier) error) error
 
 	inspect inspector // what a Survey asks
 }
@@ -87,45 +92,70 @@ type column struct {
 	length int64 // of classText: the characters that it holds; 0: no bound to speak of
 }
 
-// alive is a connection of a server's pool that has just answered. One that died while it lay in the pool, by a restart
-// of the server or a timeout on the way, would fail at its first statement, when it may be too late to tell what the
-// server did (T19). Dead ones leave the pool as they are met, so that it ends at the latest with a new connection. It
-// costs a round trip.
-func alive(ctx context.Context, db *sql.DB) (*sql.Conn, error) {
-	for {
+// alive is a connection of a server's pool on which greet has just worked, which must do no harm if it is done again. A
+// connection that died while it lay in the pool, by a restart of the server or a timeout on the way, would fail at its
+// first statement, when it may be too late to tell what the server did (T19). Those leave the pool as they are met.
+func alive(ctx context.Context, db *sql.DB, greet func(*sql.Conn) error) (*sql.Conn, error) {
+	// All that lie there now may be dead. One that is new and does not answer is a pooler's, without a server behind it.
+	for dead := db.Stats().OpenConnections; ; dead-- {
 		conn, err := db.Conn(ctx)
 		if err != nil {
 			return nil, err
 		}
-		if err = conn.PingContext(ctx); err == nil {
+		if err = greet(conn); err == nil {
 			return conn, nil
 		}
-		_ = conn.Close() // it is dead
-		if !errors.Is(err, driver.ErrBadConn) || ctx.Err() != nil {
-			return nil, err
+		discard(conn)
+		_ = conn.Close() // it is closed already
+		switch {
+		case ctx.Err() != nil: // whatever the driver makes of it
+			return nil, ctx.Err()
+		case dead == 0:
+			return nil, fmt.Errorf("the database takes connections and answers nothing: %w", err)
 		}
 	}
 }
 
-// serverTransact is Dialect.transact for a server. Nothing in it is done twice: what follows a lost connection is for
-// the caller's next look at the row to tell (T18, T19).
-func serverTransact(o *sql.TxOptions) func(context.Context, *sql.DB, func(querier) error) error {
+// ping is a greeting.
+func ping(ctx context.Context) func(*sql.Conn) error {
+	return func(conn *sql.Conn) error { return conn.PingContext(ctx) }
+}
+
+// serverTransact is Dialect.transact for a server; the statements begin a transaction. Nothing after them is done twice:
+// what follows a lost connection is for the caller's next look at the row to tell (T18, T19).
+func serverTransact(begin ...string) func(context.Context, *sql.DB, func(querier) error) error {
 	return func(ctx context.Context, db *sql.DB, work func(querier) error) error {
-		conn, err := alive(ctx, db)
+		conn, err := alive(ctx, db, func(conn *sql.Conn) error { return execAll(ctx, conn, begin) })
 		if err != nil {
 			return err
 		}
 		defer conn.Close()
-		tx, err := conn.BeginTx(ctx, o)
-		if err != nil {
-			return err
-		}
-		if err := work(tx); err != nil {
-			_ = tx.Rollback() // where it fails the connection is gone, and with it the transaction
-			return err
-		}
-		return tx.Commit()
+		return finish(ctx, conn, work(conn))
 	}
+}
+
+// finish ends the transaction of a connection after work with this error: afterwards there is none, or no connection. The
+// statements are its own, since sql.Tx and the driver of MySQL know no context for them: they would wait for a server
+// that says nothing long after ctx has ended.
+func finish(ctx context.Context, conn *sql.Conn, err error) error {
+	if err == nil {
+		if _, err = conn.ExecContext(ctx, "COMMIT"); err == nil {
+			return nil
+		}
+	}
+	if _, failed := conn.ExecContext(ctx, "ROLLBACK"); failed != nil {
+		discard(conn) // and the server rolls back
+	}
+	return err
+}
+
+func execAll(ctx context.Context, db querier, statements []string) error {
+	for _, statement := range statements {
+		if _, err := db.ExecContext(ctx, statement); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // scanColumns reads rows of name, type and length, and has describe classify each.

@@ -68,20 +68,25 @@ const versions = "rekey_users_schema"
 
 // migrations take the schema from one version to the next; the version is how many were applied. They are only ever
 // added to. Mobile is not unique: an application may have let two accounts share a number, and rekey must tell (T09).
-// A hash has at most 255 characters (package passhash), a number at most 16 (E.164 with its plus). What MySQL has done
-// before a crash stays done, so that each can be done again.
+// A hash has at most 255 characters (package passhash), a number at most 16 (E.164 with its plus).
+//
+// Where each is a transaction of its own, what was done before a crash stays done, so that each must be such that it can
+// be done again. An index can't: there it comes with its table.
 func migrations(d Dialect, name string) []string {
-	table := d.quote(name)
-	return []string{
-		`CREATE TABLE IF NOT EXISTS ` + table + ` (
+	table, index := d.quote(name), d.quote(name+"_mobile")
+	columns := `
 	id ` + d.key + `,
 	mobile VARCHAR(20) NOT NULL,
 	password VARCHAR(255) NOT NULL,
 	is_active BOOLEAN NOT NULL DEFAULT TRUE,
-	created_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP,
-	password_changed_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP
-)`,
-		`CREATE INDEX ` + d.quote(name+"_mobile") + ` ON ` + table + ` (mobile)`,
+	created_at ` + d.instant + ` NOT NULL DEFAULT CURRENT_TIMESTAMP,
+	password_changed_at ` + d.instant + ` NOT NULL DEFAULT CURRENT_TIMESTAMP`
+	if d.hasty {
+		return []string{`CREATE TABLE IF NOT EXISTS ` + table + ` (` + columns + `, INDEX ` + index + ` (mobile))`}
+	}
+	return []string{
+		`CREATE TABLE IF NOT EXISTS ` + table + ` (` + columns + "\n)",
+		`CREATE INDEX ` + index + ` ON ` + table + ` (mobile)`,
 	}
 }
 
@@ -92,29 +97,12 @@ func migrate(ctx context.Context, o Options, table string) error {
 	if version, err := version(ctx, o.Read, d, table); err == nil && version == len(all) {
 		return nil
 	}
-	return d.migrating(ctx, o.Write, func(tx querier) error {
-		if _, err := tx.ExecContext(ctx, "CREATE TABLE IF NOT EXISTS "+versions+
-			" (name VARCHAR(64) NOT NULL PRIMARY KEY, version INTEGER NOT NULL)"); err != nil {
+	return d.alone(ctx, o.Write, func(tx querier) error {
+		done, err := begun(ctx, tx, d, table)
+		if err != nil {
 			return err
 		}
-		done, err := version(ctx, tx, d, table)
-		switch {
-		case errors.Is(err, sql.ErrNoRows):
-			there, err := d.columns(ctx, tx, table)
-			if err != nil {
-				return err
-			}
-			if len(there) > 0 {
-				return fmt.Errorf("the table %s is there already and was not made by rekey: name another one in "+
-					"users.table, or name the preset that fits it in users.preset", table)
-			}
-			_, err = tx.ExecContext(ctx, "INSERT INTO "+versions+" (name, version) VALUES ("+d.param(1)+", 0)", table)
-			if err != nil {
-				return err
-			}
-		case err != nil:
-			return err
-		case done > len(all):
+		if done > len(all) {
 			return fmt.Errorf("the table %s is of version %d and this program knows %d: use the newer program", table, done, len(all))
 		}
 		for i, migration := range all[done:] {
@@ -128,6 +116,33 @@ func migrate(ctx context.Context, o Options, table string) error {
 		}
 		return nil
 	})
+}
+
+// begun is the version of the table's schema, which has one from now on.
+func begun(ctx context.Context, tx querier, d Dialect, table string) (int, error) {
+	kept, err := d.columns(ctx, tx, versions)
+	if err != nil {
+		return 0, err
+	}
+	if len(kept) > 0 {
+		if done, err := version(ctx, tx, d, table); !errors.Is(err, sql.ErrNoRows) {
+			return done, err
+		}
+	}
+	there, err := d.columns(ctx, tx, table)
+	if err != nil {
+		return 0, err
+	}
+	if len(there) > 0 {
+		return 0, fmt.Errorf("the table %s is there already and was not made by rekey: name another one in "+
+			"users.table, or name the preset that fits it in users.preset", table)
+	}
+	if _, err := tx.ExecContext(ctx, "CREATE TABLE IF NOT EXISTS "+versions+
+		" (name VARCHAR(64) NOT NULL PRIMARY KEY, version INTEGER NOT NULL)"); err != nil {
+		return 0, err
+	}
+	_, err = tx.ExecContext(ctx, "INSERT INTO "+versions+" (name, version) VALUES ("+d.param(1)+", 0)", table)
+	return 0, err
 }
 
 // version is that of the table's schema; sql.ErrNoRows: it has none.
@@ -152,7 +167,7 @@ func (e *Embedded) Add(ctx context.Context, u NewUser) (id string, err error) {
 	if err != nil {
 		return "", err
 	}
-	err = e.dialect.transact(ctx, e.write, func(tx querier) error {
+	err = e.dialect.alone(ctx, e.write, func(tx querier) error {
 		insert, err := e.insertion(ctx, tx, u.Duplicate)
 		if err != nil {
 			return err
@@ -230,8 +245,8 @@ type User struct {
 // List goes through all users by id. It reads as it goes, in constant memory; an error ends it.
 func (e *Embedded) List(ctx context.Context) iter.Seq2[User, error] {
 	return func(yield func(User, error) bool) {
-		rows, err := e.read.QueryContext(ctx, "SELECT id, mobile, password, is_active, created_at, password_changed_at FROM "+
-			e.dialect.quote(e.shape.table)+" ORDER BY id")
+		rows, err := e.read.QueryContext(ctx, "SELECT id, mobile, password, is_active, "+e.dialect.epoch("created_at")+", "+
+			e.dialect.epoch("password_changed_at")+" FROM "+e.dialect.quote(e.shape.table)+" ORDER BY id")
 		if err != nil {
 			yield(User{}, fmt.Errorf("listing users: %w", err))
 			return
@@ -240,11 +255,12 @@ func (e *Embedded) List(ctx context.Context) iter.Seq2[User, error] {
 		for rows.Next() {
 			var u User
 			var stored string
-			if err := rows.Scan(&u.ID, &u.Mobile, &stored, &u.Active, &u.Created, &u.Changed); err != nil {
+			var created, changed int64
+			if err := rows.Scan(&u.ID, &u.Mobile, &stored, &u.Active, &created, &changed); err != nil {
 				yield(User{}, fmt.Errorf("listing users: %w", err))
 				return
 			}
-			u.Hash = describe(stored)
+			u.Hash, u.Created, u.Changed = describe(stored), time.Unix(created, 0).UTC(), time.Unix(changed, 0).UTC()
 			if !yield(u, nil) {
 				return
 			}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"rekey"
+	"rekey/cmd/rekey/databases"
 	"rekey/passhash"
 	"rekey/userdb"
 	"rekey/userdb/userdbtest"
@@ -73,83 +74,107 @@ func keys(t *testing.T, err error) string {
 
 func TestMigrateMaySafelyRunAgainAndAtOnce(t *testing.T) {
 	t.Parallel()
-	o := options(t, userdb.Settings{Hash: userdbtest.Cheap, HashFloor: userdbtest.Cheap})
-	var all sync.WaitGroup
-	for range 8 {
-		all.Go(func() {
-			if _, err := userdb.NewEmbedded(t.Context(), o); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	all.Wait()
-	add(t, embedded(t, o), "13800000001")
-	e := embedded(t, o)
-	if err := e.Ping(t.Context()); err != nil {
-		t.Error(err)
-	}
-	if len(list(t, e)) != 1 {
-		t.Error("migrating again lost a user")
-	}
-	// Two embedded tables may live in one file.
-	o.Settings.Table = "customers"
-	add(t, embedded(t, o), "13800000001")
-	if len(list(t, e)) != 1 {
-		t.Error("a second table is not a table of its own")
-	}
+	each(t, func(t *testing.T, d *database) {
+		o := d.options(userdb.Settings{Hash: userdbtest.Cheap, HashFloor: userdbtest.Cheap})
+		var all sync.WaitGroup
+		for range 8 {
+			all.Go(func() {
+				if _, err := userdb.NewEmbedded(t.Context(), o); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		add(t, embedded(t, o), "13800000001")
+		e := embedded(t, o)
+		if err := errors.Join(e.Ping(t.Context()), e.Rehearse(t.Context())); err != nil {
+			t.Error(err)
+		}
+		if len(list(t, e)) != 1 {
+			t.Error("migrating again lost a user")
+		}
+		// Two embedded tables may live in one database.
+		o.Settings.Table = "customers"
+		add(t, embedded(t, o), "13800000001")
+		if len(list(t, e)) != 1 {
+			t.Error("a second table is not a table of its own")
+		}
+	})
+}
+
+// What changes MySQL's schema stays, so that a migration may be found half done.
+func TestT17_AMigrationThatWasCutIsDoneAgain(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, d *database) {
+		d.exec(t, "CREATE TABLE rekey_users_schema (name VARCHAR(64) NOT NULL PRIMARY KEY, version INTEGER NOT NULL)")
+		e := embedded(t, d.options(userdb.Settings{Hash: userdbtest.Cheap, HashFloor: userdbtest.Cheap}))
+		add(t, e, "13800000001")
+		if d.Kind != databases.MySQL {
+			return // it is a transaction
+		}
+		d.exec(t, "UPDATE rekey_users_schema SET version = 0")
+		e = embedded(t, d.options(userdb.Settings{Hash: userdbtest.Cheap, HashFloor: userdbtest.Cheap}))
+		if len(list(t, e)) != 1 || value[int](t, d, "SELECT COUNT(*) FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = DATABASE() AND COLUMN_NAME = 'mobile'") != 1 {
+			t.Error("the table is not as it was")
+		}
+	})
 }
 
 func TestMigrateRefusesAStrangersTableAndALaterVersion(t *testing.T) {
 	t.Parallel()
-	o := options(t, userdb.Settings{})
-	exec(t, o.Write, "CREATE TABLE users (uid INTEGER PRIMARY KEY, mobile TEXT)")
-	if _, err := userdb.NewEmbedded(t.Context(), o); err == nil || !strings.Contains(err.Error(), "users.preset") {
-		t.Errorf("a stranger's table: %v", err)
-	}
-	if _, err := o.Read.Exec("SELECT * FROM rekey_users_schema"); err == nil {
-		t.Error("a stranger's database was written to")
-	}
+	each(t, func(t *testing.T, d *database) {
+		d.exec(t, "CREATE TABLE users (uid INTEGER PRIMARY KEY, mobile VARCHAR(20))")
+		if _, err := userdb.NewEmbedded(t.Context(), d.options(userdb.Settings{})); err == nil || !strings.Contains(err.Error(), "users.preset") {
+			t.Errorf("a stranger's table: %v", err)
+		}
+		if _, err := d.Read.ExecContext(t.Context(), "SELECT * FROM rekey_users_schema"); err == nil {
+			t.Error("a stranger's database was written to")
+		}
 
-	o = options(t, userdb.Settings{})
-	embedded(t, o)
-	exec(t, o.Write, "UPDATE rekey_users_schema SET version = 99")
-	if _, err := userdb.NewEmbedded(t.Context(), o); err == nil || !strings.Contains(err.Error(), "version 99") {
-		t.Errorf("a later version: %v", err)
-	}
+		d.exec(t, "DROP TABLE users")
+		o := d.options(userdb.Settings{})
+		embedded(t, o)
+		d.exec(t, "UPDATE rekey_users_schema SET version = 99")
+		if _, err := userdb.NewEmbedded(t.Context(), o); err == nil || !strings.Contains(err.Error(), "version 99") {
+			t.Errorf("a later version: %v", err)
+		}
+	})
 }
 
 func TestAddAndList(t *testing.T) {
 	t.Parallel()
-	e := embedded(t, options(t, userdb.Settings{}))
-	n := userdbtest.Number(t, "13800000001")
-	id, err := e.Add(t.Context(), userdb.NewUser{Number: n, Password: "Abc123"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if a := account(t, e, "13800000001"); a.ID != id || !has(t, e, "13800000001", "Abc123") || has(t, e, "13800000001", "Abc124") {
-		t.Error("the user who was added is not the one found")
-	}
-	if _, err := e.Add(t.Context(), userdb.NewUser{Number: n, Password: "Abc123"}); !errors.Is(err, userdb.ErrDuplicate) {
-		t.Errorf("a second time: %v, want ErrDuplicate", err)
-	}
-	if _, err := e.Add(t.Context(), userdb.NewUser{Number: n, Password: "Abc123", Duplicate: true}); err != nil {
-		t.Errorf("a second time on purpose: %v", err)
-	}
-	if _, err := e.Add(t.Context(), userdb.NewUser{Password: "Abc123"}); !errors.Is(err, rekey.ErrNumberForm) {
-		t.Errorf("without a number: %v", err)
-	}
-	users := list(t, e)
-	if len(users) != 2 {
-		t.Fatalf("%d users, want 2", len(users))
-	}
-	u := users[0]
-	if u.ID != id || u.Mobile != "13800000001" || !u.Active || u.Hash != "argon2id$m=19456,t=2,p=1" ||
-		time.Since(u.Created).Abs() > time.Hour || !u.Changed.Equal(u.Created) {
-		t.Errorf("listed as %+v", u)
-	}
-	for range e.List(t.Context()) {
-		break // leaves the connection behind it free
-	}
+	each(t, func(t *testing.T, d *database) {
+		e := embedded(t, d.options(userdb.Settings{}))
+		n := number(t, "13800000001")
+		id, err := e.Add(t.Context(), userdb.NewUser{Number: n, Password: "Abc123"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a := account(t, e, "13800000001"); a.ID != id || !has(t, e, "13800000001", "Abc123") || has(t, e, "13800000001", "Abc124") {
+			t.Error("the user who was added is not the one found")
+		}
+		if _, err := e.Add(t.Context(), userdb.NewUser{Number: n, Password: "Abc123"}); !errors.Is(err, userdb.ErrDuplicate) {
+			t.Errorf("a second time: %v, want ErrDuplicate", err)
+		}
+		if _, err := e.Add(t.Context(), userdb.NewUser{Number: n, Password: "Abc123", Duplicate: true}); err != nil {
+			t.Errorf("a second time on purpose: %v", err)
+		}
+		if _, err := e.Add(t.Context(), userdb.NewUser{Password: "Abc123"}); !errors.Is(err, rekey.ErrNumberForm) {
+			t.Errorf("without a number: %v", err)
+		}
+		users := list(t, e)
+		if len(users) != 2 {
+			t.Fatalf("%d users, want 2", len(users))
+		}
+		u := users[0]
+		if u.ID != id || u.Mobile != "13800000001" || !u.Active || u.Hash != "argon2id$m=19456,t=2,p=1" ||
+			time.Since(u.Created).Abs() > time.Hour || !u.Changed.Equal(u.Created) {
+			t.Errorf("listed as %+v", u)
+		}
+		for range e.List(t.Context()) {
+			break // leaves the connection behind it free
+		}
+	})
 }
 
 func TestAddSpellsTheNumberAsTheColumnDoes(t *testing.T) {
@@ -165,19 +190,56 @@ func TestAddSpellsTheNumberAsTheColumnDoes(t *testing.T) {
 
 func TestAddOfManyAtOnceAddsOne(t *testing.T) {
 	t.Parallel()
-	e := embedded(t, options(t, userdb.Settings{Hash: userdbtest.Cheap, HashFloor: userdbtest.Cheap}))
-	var all sync.WaitGroup
-	for range 50 {
-		all.Go(func() {
-			_, err := e.Add(t.Context(), userdb.NewUser{Number: userdbtest.Number(t, "13800000001"), Password: "Abc123"})
-			if err != nil && !errors.Is(err, userdb.ErrDuplicate) && !errors.Is(err, rekey.ErrBusy) {
-				t.Error(err)
+	each(t, func(t *testing.T, d *database) {
+		e := embedded(t, d.options(userdb.Settings{Hash: userdbtest.Cheap, HashFloor: userdbtest.Cheap}))
+		var all sync.WaitGroup
+		for range 50 {
+			all.Go(func() {
+				_, err := e.Add(t.Context(), userdb.NewUser{Number: number(t, "13800000001"), Password: "Abc123"})
+				if err != nil && !errors.Is(err, userdb.ErrDuplicate) && !errors.Is(err, rekey.ErrBusy) {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		if users := list(t, e); len(users) != 1 {
+			t.Errorf("%d users", len(users))
+		}
+	})
+}
+
+func TestImportAddsAllOrNothing(t *testing.T) {
+	t.Parallel()
+	for _, engine := range append(engines(), pgBouncer()) {
+		t.Run(engine.name, func(t *testing.T) {
+			t.Parallel()
+			e := embedded(t, engine.open(t).options(userdb.Settings{Hash: userdbtest.Cheap, HashFloor: userdbtest.Cheap}))
+			add(t, e, "13800000002")
+			const file = "13800000001,Abc123\n13800000002,Abc124\n13800000003,Abc125\n"
+			for range 3 { // behind a pooler, the next may meet another server
+				done, err := e.Import(t.Context(), strings.NewReader(file), userdb.Import{Plan: rekey.ChinaMobile})
+				if !errors.Is(err, userdb.ErrBadLines) || len(done.Bad) != 1 || done.Bad[0].Line != 2 || !errors.Is(done.Bad[0].Cause, userdb.ErrDuplicate) {
+					t.Errorf("%v, %v, want that line 2 is bad", err, done.Bad)
+				}
+			}
+			if len(list(t, e)) != 1 {
+				t.Error("a part was imported")
+			}
+			hashed := fmt.Sprintf("13800000002,%[1]q\n13800000004,%[1]q\n", userdbtest.Hash(t, userdbtest.Cheap, "Abc126"))
+			for _, c := range []struct {
+				file   string
+				hashed bool
+				adds   int
+			}{{file, false, 2}, {file, false, 0}, {hashed, true, 1}, {hashed, true, 0}} {
+				done, err := e.Import(t.Context(), strings.NewReader(c.file), userdb.Import{Plan: rekey.ChinaMobile, SkipBad: true, Hashed: c.hashed})
+				if err != nil || done.Added != c.adds {
+					t.Errorf("%d added, %v, want %d", done.Added, err, c.adds)
+				}
+			}
+			if !has(t, e, "13800000001", "Abc123") || !has(t, e, "13800000002", "Abc123") || !has(t, e, "13800000004", "Abc126") {
+				t.Error("the passwords are not those of the files")
 			}
 		})
-	}
-	all.Wait()
-	if users := list(t, e); len(users) != 1 {
-		t.Errorf("%d users", len(users))
 	}
 }
 

@@ -73,6 +73,11 @@ func sqliteFile(t testing.TB, file string) *database {
 // serve opens a server's database. dsn is the way by which rekey reaches it.
 func serve(t testing.TB, server servers.Database, dsn string) *database {
 	t.Helper()
+	separator := "?"
+	if strings.Contains(dsn, separator) {
+		separator = "&"
+	}
+	dsn += separator + "connect_timeout=60" // on a machine of any speed
 	d := &database{DB: opened(t, dsn), dialect: userdb.PostgreSQL(), server: server, own: server.Open(t)}
 	d.own.SetMaxOpenConns(1)
 	if d.Kind == databases.MySQL {

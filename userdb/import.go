@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"database/sql"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -266,16 +267,22 @@ func (r *importer) check(c columns, cells []string) (importRow, error) {
 // lookUp moves the good lines whose number is in the table to the bad ones.
 func (r *importer) lookUp(ctx context.Context) error {
 	d, l := r.table.dialect, r.table.shape
-	statement, err := r.table.read.PrepareContext(ctx,
-		"SELECT COUNT(*) FROM "+d.quote(l.table)+" WHERE mobile = "+d.param(1))
-	if err != nil {
-		return fmt.Errorf("looking for duplicates: %w", err)
+	query := "SELECT COUNT(*) FROM " + d.quote(l.table) + " WHERE mobile = " + d.param(1)
+	ask := func(ctx context.Context, mobile string) *sql.Row {
+		return r.table.read.QueryRowContext(ctx, query, mobile)
 	}
-	defer statement.Close()
+	if d.prepares {
+		statement, err := r.table.read.PrepareContext(ctx, query)
+		if err != nil {
+			return fmt.Errorf("looking for duplicates: %w", err)
+		}
+		defer statement.Close()
+		ask = func(ctx context.Context, mobile string) *sql.Row { return statement.QueryRowContext(ctx, mobile) }
+	}
 	good := r.good[:0]
 	for _, row := range r.good {
 		var rows int
-		if err := statement.QueryRowContext(ctx, l.spell(row.number)[0]).Scan(&rows); err != nil {
+		if err := ask(ctx, l.spell(row.number)[0]).Scan(&rows); err != nil {
 			return fmt.Errorf("looking for duplicates: %w", err)
 		}
 		if rows > 0 {
@@ -329,7 +336,7 @@ func (r *importer) hash(ctx context.Context) error {
 // store adds the good lines in one transaction. A number that has come into the table since is a bad line still.
 func (r *importer) store(ctx context.Context) error {
 	added := 0
-	err := r.table.dialect.transact(ctx, r.table.write, func(tx querier) error {
+	err := r.table.dialect.alone(ctx, r.table.write, func(tx querier) error {
 		insert, err := r.table.insertion(ctx, tx, false)
 		if err != nil {
 			return err

@@ -29,13 +29,14 @@ func MySQL() Dialect {
 		},
 		truth: func(expression string, _ column) string { return expression },
 
-		folds: true, key: "BIGINT AUTO_INCREMENT PRIMARY KEY",
+		folds: true,
+		key:   "BIGINT AUTO_INCREMENT PRIMARY KEY", instant: "TIMESTAMP", hasty: true,
+		epoch:     func(expression string) string { return "UNIX_TIMESTAMP(" + expression + ")" },
 		columns:   mysqlColumns,
 		rollsBack: mysqlRollsBack,
-		migrating: mysqlMigrating,
-		// Whatever the level of isolation, an UPDATE that waited for another's reads the row as it is then.
-		transact: serverTransact(nil),
-		inspect:  mysqlInspector(),
+		transact:  serverTransact(mysqlBegin()...),
+		alone:     mysqlAlone,
+		inspect:   mysqlInspector(),
 	}
 }
 
@@ -76,10 +77,18 @@ WHERE t.TABLE_SCHEMA = COALESCE(NULLIF(?, ''), DATABASE()) AND t.TABLE_NAME = ? 
 	return fmt.Errorf("%s is of the engine %s, which can't roll back: ALTER TABLE %s ENGINE=InnoDB", name, engine, MySQL().quoteTable(name))
 }
 
-// mysqlMigrating holds a named lock meanwhile, since a CREATE TABLE ends MySQL's transaction and with it every lock of
-// its rows; what is done when work fails stays done. The lock's name is the server's, so that it carries the database's.
-func mysqlMigrating(ctx context.Context, db *sql.DB, work func(querier) error) error {
-	conn, err := alive(ctx, db)
+// mysqlBegin begins a transaction at REPEATABLE READ, which is InnoDB's own default. Under it an UPDATE that waited for
+// another's reads the row as it is then, and its condition fails: that is the compare-and-set. Under SERIALIZABLE it is an
+// error instead where MariaDB compares it with what the transaction saw first (innodb_snapshot_isolation, on from 11.6),
+// and under the laxer levels InnoDB writes nothing where the binary log is one of statements.
+func mysqlBegin() []string {
+	return []string{"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", "START TRANSACTION"}
+}
+
+// mysqlAlone holds a named lock, since a CREATE TABLE ends MySQL's transaction and with it every lock of its rows. The
+// lock's name is the server's, so that it carries the database's.
+func mysqlAlone(ctx context.Context, db *sql.DB, work func(querier) error) error {
+	conn, err := alive(ctx, db, ping(ctx))
 	if err != nil {
 		return err
 	}
@@ -90,11 +99,13 @@ func mysqlMigrating(ctx context.Context, db *sql.DB, work func(querier) error) e
 		return err
 	}
 	if locked.Int64 != 1 {
-		return errors.New("another process has been migrating for 10 seconds; try again once it is done")
+		return errors.New("another process has been changing the users table for 10 seconds; try again once it is done")
 	}
-	err = work(conn)
+	if err = execAll(ctx, conn, mysqlBegin()); err == nil {
+		err = finish(ctx, conn, work(conn))
+	}
 	// The lock is the connection's: one that can't let go of it must not go back to the pool.
-	if _, released := conn.ExecContext(context.WithoutCancel(ctx), "DO RELEASE_LOCK("+name+")"); released != nil {
+	if _, failed := conn.ExecContext(ctx, "DO RELEASE_LOCK("+name+")"); failed != nil {
 		discard(conn)
 	}
 	return err

@@ -28,11 +28,14 @@ func SQLite() Dialect {
 		},
 		truth: func(expression string, _ column) string { return expression },
 
-		folds: true, prepares: true, returning: true, key: "INTEGER PRIMARY KEY AUTOINCREMENT",
+		folds: true, prepares: true,
+		key: "INTEGER PRIMARY KEY AUTOINCREMENT", instant: "TIMESTAMP",
+		returning: true,
+		epoch:     func(expression string) string { return "unixepoch(" + expression + ")" },
 		columns:   sqliteColumns,
 		rollsBack: func(context.Context, querier, string) error { return nil },
-		migrating: sqliteTransact, // its write lock is the file's
 		transact:  sqliteTransact,
+		alone:     sqliteTransact, // its write lock is the file's
 		inspect:   sqliteInspector(),
 	}
 }

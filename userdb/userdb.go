@@ -123,7 +123,7 @@ func (t *Table) twice(ctx context.Context, work func() error) error {
 	if _, misconfigured := errors.AsType[*SettingError](err); err == nil || misconfigured || ctx.Err() != nil {
 		return err
 	}
-	conn, dead := alive(ctx, t.read)
+	conn, dead := alive(ctx, t.read, ping(ctx))
 	if dead != nil {
 		return err
 	}

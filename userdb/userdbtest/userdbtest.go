@@ -116,7 +116,7 @@ func run(t *testing.T, harness Harness, suite ...[]test) {
 func cheap() userdb.Settings { return userdb.Settings{HashFloor: Cheap} }
 
 // Number is a number of the default plan.
-func Number(t *testing.T, mobile string) rekey.Number {
+func Number(t testing.TB, mobile string) rekey.Number {
 	t.Helper()
 	n, err := rekey.ChinaMobile(mobile)
 	if err != nil {
@@ -126,7 +126,7 @@ func Number(t *testing.T, mobile string) rekey.Number {
 }
 
 // Hash is a hash of password made with the recipe.
-func Hash(t *testing.T, recipe, password string) string {
+func Hash(t testing.TB, recipe, password string) string {
 	t.Helper()
 	r, err := passhash.ParseRecipe(recipe)
 	if err != nil {
