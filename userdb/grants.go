@@ -263,7 +263,7 @@ func MySQLUser(name, host string) Grantee {
 		enter: func(string, []string) []string { return nil },
 		own: func(_, table, versions string) []string {
 			return []string{
-				"GRANT SELECT, INSERT, UPDATE, CREATE, INDEX ON " + table + " TO " + user + ";",
+				"GRANT SELECT, INSERT, UPDATE, CREATE ON " + table + " TO " + user + ";",
 				"GRANT SELECT, INSERT, UPDATE, CREATE ON " + versions + " TO " + user + ";",
 			}
 		},
