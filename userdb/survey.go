@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"rekey"
 )
@@ -127,7 +128,7 @@ func Survey(ctx context.Context, o Options, plan rekey.Plan, within time.Duratio
 		{"numbers", s.numbers, 1},
 		{"accounts", s.accounts, 1},
 		{"reset", s.rehearse, 1},
-		{"numbers", s.shared, 2},
+		{"numbers", s.shared, 3},
 	} {
 		bounded, done := context.WithTimeout(ctx, step.steps*s.step)
 		err := step.run(bounded)
@@ -138,7 +139,7 @@ func Survey(ctx context.Context, o Options, plan rekey.Plan, within time.Duratio
 		case errors.Is(err, errBarred):
 			return s.report, nil
 		case err != nil:
-			s.find(Finding{ID: step.group + ".unknown", Severity: Advice, About: s.report.Table,
+			s.find(Finding{ID: step.group + ".untold", Severity: Advice, About: s.report.Table,
 				Text: "A part of this could not be told: " + harmless(err) + "."})
 		}
 	}
@@ -238,9 +239,20 @@ func (s *survey) numberColumn() string {
 // digits are enough of them to be somebody's number. Drivers quote values that they can't send.
 var digits = regexp.MustCompile(`[0-9]{7,}`)
 
-// harmless is an error as it may be shown: on one line, without a number (T36).
+// harmless is an error as it may be shown.
 func harmless(err error) string {
-	return digits.ReplaceAllString(strings.ReplaceAll(err.Error(), "\n", "; "), "…")
+	return shown(strings.ReplaceAll(err.Error(), "\n", "; "))
+}
+
+// shown is a text of the database's on one line, without a number (T36).
+func shown(text string) string {
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, text)
+	return digits.ReplaceAllString(text, "…")
 }
 
 // series is "a, b and c".

@@ -75,6 +75,9 @@ func (s *survey) hashes(ctx context.Context) error {
 		if h.Format != hashOutOfBounds && s.shape.hash != nil {
 			f.Remedy = "users.hash = " + strconv.Quote(s.shape.hash.Name())
 		}
+		if 2*h.Rows > s.tally.rows { // a wrong preset, or a column that cuts them off
+			f.Severity = Mend
+		}
 		f.Text = s.looked(h.Rows) + have(h.Rows) + f.Text + "."
 		s.find(f)
 	}

@@ -21,15 +21,12 @@ func mysqlInspector() inspector {
 			return fmt.Sprintf("/*M! SET STATEMENT max_statement_time=%d FOR */ ", int(after.Seconds())) +
 				strings.Replace(query, "SELECT ", fmt.Sprintf("SELECT /*+ MAX_EXECUTION_TIME(%d) */ ", after.Milliseconds()), 1)
 		},
-		makeIndex: func(s shape) string {
-			columns := q(s.mobileColumn.name) + mysqlPrefix(s.mobileColumn.kind)
-			if m := s.preset.meta; m != nil { // a column for keys of any length, of which an index may hold 767 bytes
-				columns = q(m.key) + "(40), " + columns
-			}
-			return mysqlIndex("INDEX", s.numberTable(), s.mobileColumn.name, columns)
+		makeIndex: func(kind, table string, c column) string {
+			return mysqlIndex(kind, table, c.name, q(c.name)+mysqlPrefix(c.kind))
 		},
-		makeUnique: func(s shape) string {
-			return mysqlIndex("UNIQUE INDEX", s.table, s.idColumn.name, q(s.idColumn.name)+mysqlPrefix(s.idColumn.kind))
+		makeMetaIndex: func(s shape) string { // of a column for keys of any length, of which an index may hold 767 bytes
+			m := s.preset.meta
+			return mysqlIndex("INDEX", s.metaTable(), m.value, q(m.key)+"(40), "+q(m.value)+mysqlPrefix(s.mobileColumn.kind))
 		},
 		retype: mysqlRetype,
 	}

@@ -61,8 +61,12 @@ func (s *survey) spellings(n NumberCounts, format string) {
 	}
 	if n.Hidden > 0 {
 		f := Finding{ID: "numbers.hidden", Severity: Advice, About: about, Text: s.looked(n.Hidden) + have(n.Hidden) + "a number in a spelling that is not found" +
-			s.such(readHidden) + ". Have them spelled as the others; what takes blanks and dashes out:"}
-		f.Remedy = s.strip()
+			s.such(readHidden) + ". Have them spelled as the others"}
+		if s.tally.blanks > 0 {
+			f.Text += "; what takes blanks and dashes out"
+			f.Remedy = s.strip()
+		}
+		f.Text += "."
 		s.find(f)
 	}
 	if n.Foreign > 0 {

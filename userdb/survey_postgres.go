@@ -13,16 +13,13 @@ func postgresInspector() inspector {
 		name: "PostgreSQL", narrow: []string{"int2", "int4"}, clock: "SELECT pg_catalog.clock_timestamp()",
 		view: postgresView, about: postgresAbout, indexes: postgresIndexes, searches: postgresSearches, excess: postgresExcess, server: postgresServer,
 		triggers: postgresTriggers,
-		makeIndex: func(s shape) string {
-			table := PostgreSQL().quoteTable(s.numberTable())
-			if m := s.preset.meta; m != nil { // the values of other keys may be longer than an index takes
-				return "CREATE INDEX CONCURRENTLY ON " + table + " (" + postgresQuote(m.value) + ") WHERE " + postgresQuote(m.key) + " = " +
-					literal(s.mobile) + ";"
-			}
-			return "CREATE INDEX CONCURRENTLY ON " + table + " (" + postgresQuote(s.mobileColumn.name) + ");"
+		makeIndex: func(kind, table string, c column) string {
+			return "CREATE " + kind + " CONCURRENTLY ON " + PostgreSQL().quoteTable(table) + " (" + postgresQuote(c.name) + ");"
 		},
-		makeUnique: func(s shape) string {
-			return "CREATE UNIQUE INDEX CONCURRENTLY ON " + PostgreSQL().quoteTable(s.table) + " (" + postgresQuote(s.idColumn.name) + ");"
+		makeMetaIndex: func(s shape) string { // of this key alone: the values of others may be longer than an index takes
+			m := s.preset.meta
+			return "CREATE INDEX CONCURRENTLY ON " + PostgreSQL().quoteTable(s.metaTable()) + " (" + postgresQuote(m.value) + ") WHERE " +
+				postgresQuote(m.key) + " = " + literal(s.mobile) + ";"
 		},
 		retype: func(_ context.Context, _ querier, table string, c column, to string) (string, error) {
 			return "ALTER TABLE " + PostgreSQL().quoteTable(table) + " ALTER COLUMN " + postgresQuote(c.name) + " TYPE " + to + ";", nil

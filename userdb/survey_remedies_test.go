@@ -37,6 +37,10 @@ func TestSurvey_SQLThatMendsSomethingMendsIt(t *testing.T) {
 			settings: userdb.Settings{HashFloor: "argon2id$m=19456,t=2,p=1"}},
 		{what: "integers without room for a number", id: "numbers.narrow", severity: userdb.Mend, about: "people.mobile", not: databases.SQLite,
 			sql: "CREATE TABLE people (id {id}, mobile INTEGER, secret VARCHAR(255)); INSERT INTO people VALUES (1, 12345, '{hash}')"},
+		{what: "sessions without an index", id: "index.sessions", severity: userdb.Advice, about: "tokens.owner",
+			sql: "CREATE TABLE people (id {id}, mobile VARCHAR(20), secret VARCHAR(255)); CREATE INDEX people_mobile ON people (mobile);" +
+				" CREATE TABLE tokens (token {id}, owner VARCHAR(40));" + people,
+			settings: userdb.Settings{Sessions: "tokens.owner"}},
 		{what: "numbers with blanks and dashes", id: "numbers.hidden", severity: userdb.Advice, about: "people.mobile",
 			sql: "CREATE TABLE people (id {id}, mobile VARCHAR(20), secret VARCHAR(255)); CREATE INDEX people_mobile ON people (mobile);" + people},
 	} {
@@ -51,6 +55,7 @@ func TestSurvey_SQLThatMendsSomethingMendsIt(t *testing.T) {
 				if c.settings.HashFloor != "" {
 					s.HashFloor = c.settings.HashFloor
 				}
+				s.Sessions = c.settings.Sessions
 				for statement := range strings.SplitSeq(strings.ReplaceAll(c.sql, "{hash}", userdbtest.Hash(t, userdbtest.Cheap, "Abc123")), ";") {
 					d.exec(t, statement)
 				}
@@ -153,4 +158,70 @@ func TestSurvey_AnIndexOfThoseWhoAreThereServes(t *testing.T) {
 	d.exec(t, "CREATE TABLE users (id {id}, mobile TEXT, password TEXT, deleted_at {time})")
 	d.exec(t, "CREATE INDEX users_mobile ON users (mobile) WHERE deleted_at IS NULL")
 	found(t, surveyed(t, d.options(userdb.Settings{Preset: "laravel"})), "index.number", userdb.Fine)
+}
+
+// TestSurvey_SettingsThatDoNotFitTheTableAreToldApart has people in a table as one setting has it, and another setting.
+func TestSurvey_SettingsThatDoNotFitTheTableAreToldApart(t *testing.T) {
+	t.Parallel()
+	const hash = "{hash}"
+	type row struct {
+		mobile   any
+		password string
+	}
+	for _, c := range []struct {
+		what     string
+		settings userdb.Settings
+		rows     []row
+		id       string
+		remedy   string
+	}{
+		{what: "national, in a table of E.164", rows: []row{{"+8613800000001", hash}, {"+8613800000002", hash}}, id: "accounts.recoverable"},
+		{what: "e164, in a table of national numbers", settings: userdb.Settings{MobileFormat: "e164"},
+			rows: []row{{"13800000001", hash}, {"13800000002", hash}, {"+8613800000003", hash}}, id: "numbers.format", remedy: `users.mobile_format = "national"`},
+		{what: "a column of something else", rows: []row{{"ann", hash}, {"bob", hash}, {"13800000001", hash}}, id: "numbers.column"},
+		{what: "a column of nothing", rows: []row{{nil, hash}, {"", hash}, {" ", hash}}, id: "numbers.none", remedy: `users.mobile = "…"`},
+		{what: "nobody with a password", rows: []row{{"13800000001", "!"}, {"13800000002", "!"}}, id: "accounts.none"},
+		{what: "most with hashes that nobody knows", rows: []row{{"13800000001", "$9$"}, {"13800000002", "$9$"}, {"13800000003", hash}}, id: "hashes.unknown",
+			remedy: `users.hash = "pbkdf2_sha256"`},
+		{what: "most with hashes that were cut off", rows: []row{{"13800000001", "pbkdf2_sha256$1000$salt$AAAA"}, {"13800000002", "pbkdf2_sha256$1000$salt$AAAA"},
+			{"13800000003", "pbkdf2_sha256$1000$salt$AAAA"}}, id: "hashes.malformed", remedy: `users.hash = "pbkdf2_sha256"`},
+		{what: "most with hashes of another framework", rows: []row{{"13800000001", "{other}"}, {"13800000002", "{other}"}, {"13800000003", hash}},
+			id: "hashes.foreign", remedy: `users.hash = "pbkdf2_sha256"`},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			t.Parallel()
+			d := engines()[0].open(t)
+			s := djangoTable(t, d)
+			s.MobileFormat = c.settings.MobileFormat
+			hashes := strings.NewReplacer("{hash}", userdbtest.Hash(t, djangoFloor, "Abc123"), "{other}", userdbtest.Hash(t, "bcrypt$2a$04", "Abc123"))
+			for _, r := range c.rows {
+				person(t, d, r.mobile, hashes.Replace(r.password), true)
+			}
+			severity := userdb.Mend
+			if c.id == "accounts.recoverable" { // for they are found all the same
+				severity = userdb.Fine
+			}
+			if f := found(t, surveyed(t, d.options(s)), c.id, severity); f.Remedy != c.remedy {
+				t.Errorf("%+v", f)
+			}
+		})
+	}
+}
+
+// A column of integers has neither signs nor zeros, and no blanks.
+func TestSurvey_OfIntegersReadsThemAsNumbers(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, d *database) {
+		d.exec(t, "CREATE TABLE people (id {id}, mobile BIGINT, secret VARCHAR(255))")
+		d.exec(t, "CREATE INDEX people_mobile ON people (mobile)")
+		hash := userdbtest.Hash(t, userdbtest.Cheap, "Abc123")
+		d.exec(t, "INSERT INTO people VALUES (1, 13800000001, ?), (2, 8613800000002, ?), (3, 138, ?), (4, NULL, ?)", hash, hash, hash, hash)
+		s := userdb.Settings{Preset: "custom", Table: "people", ID: "id", Mobile: "mobile", Password: "secret", Active: "none", HashFloor: userdbtest.Cheap}
+		r := surveyed(t, d.options(s))
+		found(t, r, "index.number", userdb.Fine)
+		found(t, r, "reset.rehearsed", userdb.Fine)
+		if want := (userdb.NumberCounts{AsSet: 1, Other: 1, Foreign: 1, Empty: 1, SharedWhole: true}); r.Numbers != want {
+			t.Errorf("%+v", r.Numbers)
+		}
+	})
 }

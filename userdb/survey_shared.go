@@ -24,7 +24,7 @@ func (s *survey) shared(ctx context.Context) error {
 	whole := s.report.Whole
 	var err error
 	if !whole && s.searched {
-		shared, whole, err = s.lookForShared(ctx)
+		shared, whole, err = s.lookForShared(ctx, shared)
 	}
 	r := &s.report.Numbers
 	r.Shared, r.Twins, r.SharedWhole = int64(len(shared)), int64(len(twins)), whole
@@ -68,18 +68,19 @@ const (
 )
 
 // lookForShared looks for numbers of several accounts in a table of which only a sample was read: in the index for
-// numbers that it has twice, and of the sample for such as are spelled in two ways. It reports whether there can't be
+// numbers that it has twice, and of the sample for such as are spelled in two ways, beside those that are known. It reports whether there can't be
 // others in one spelling.
-func (s *survey) lookForShared(ctx context.Context) (shared []rekey.Number, whole bool, err error) {
-	asked := map[rekey.Number]bool{}
+func (s *survey) lookForShared(ctx context.Context, known []rekey.Number) (shared []rekey.Number, whole bool, err error) {
 	repeated, whole, err := s.repeated(ctx)
-	for n := range s.tally.owners {
-		if len(asked) == lookups {
-			break
-		}
+	asked := map[rekey.Number]bool{}
+	for _, n := range slices.Concat(known, repeated) {
 		asked[n] = true
 	}
-	for _, n := range repeated {
+	most := len(asked) + lookups
+	for n := range s.tally.owners {
+		if len(asked) == most {
+			break
+		}
 		asked[n] = true
 	}
 	for n := range asked {
@@ -107,10 +108,10 @@ func (s *survey) repeated(ctx context.Context) (all []rekey.Number, whole bool, 
 	column := s.dialect.quote(s.shape.mobileColumn.name)
 	query := fmt.Sprintf("SELECT %s FROM %s GROUP BY %s HAVING COUNT(*) > 1 LIMIT %d", s.dialect.text(column),
 		s.dialect.quoteTable(s.shape.table), column, maxRepeated+1)
-	bounded, cancel := context.WithTimeout(ctx, s.step)
+	bounded, cancel := context.WithTimeout(ctx, 2*s.step)
 	defer cancel()
 	if f := s.dialect.inspect.bounded; f != nil {
-		query = f(query, s.step+time.Second)
+		query = f(query, 2*s.step+time.Second)
 	}
 	rows, err := s.db.QueryContext(bounded, query)
 	if err != nil {

@@ -12,13 +12,10 @@ func sqliteInspector() inspector {
 	return inspector{
 		name: "SQLite",
 		view: sqliteView, about: sqliteCount, indexes: sqliteIndexes, searches: sqliteSearches, triggers: sqliteTriggers,
-		makeIndex: func(s shape) string {
-			if m := s.preset.meta; m != nil {
-				return sqliteIndex("INDEX", s.metaTable(), m.key, m.value)
-			}
-			return sqliteIndex("INDEX", s.table, s.mobileColumn.name)
+		makeIndex: func(kind, table string, c column) string { return sqliteIndex(kind, table, c.name) },
+		makeMetaIndex: func(s shape) string {
+			return sqliteIndex("INDEX", s.metaTable(), s.preset.meta.key, s.preset.meta.value)
 		},
-		makeUnique: func(s shape) string { return sqliteIndex("UNIQUE INDEX", s.table, s.idColumn.name) },
 	}
 }
 

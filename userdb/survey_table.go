@@ -36,8 +36,10 @@ type inspector struct {
 
 	// bounded is a query that the server itself ends after some time.
 	bounded func(query string, after time.Duration) string
-	// makeIndex is SQL that makes an index for the lookup, and makeUnique one that makes the id unique.
-	makeIndex, makeUnique func(s shape) string
+	// makeIndex is SQL that makes an index, of the kind INDEX or UNIQUE INDEX, on a column.
+	makeIndex func(kind, table string, c column) string
+	// makeMetaIndex is SQL that makes one that leads to a value of the number's key.
+	makeMetaIndex func(s shape) string
 	// retype is SQL that changes a column's type and nothing else of it.
 	retype func(ctx context.Context, db querier, table string, c column, to string) (string, error)
 }
@@ -241,7 +243,12 @@ func (s *survey) indexes(ctx context.Context) error {
 	}
 	f := Finding{ID: "index.number", Severity: Fine, About: s.numberColumn(), Text: "An index leads from a number to its account."}
 	if !s.searched {
-		f.Severity, f.Remedy = Mend, s.dialect.inspect.makeIndex(s.shape)
+		f.Severity = Mend
+		if s.shape.preset.meta != nil {
+			f.Remedy = s.dialect.inspect.makeMetaIndex(s.shape)
+		} else {
+			f.Remedy = s.dialect.inspect.makeIndex("INDEX", s.shape.table, s.shape.mobileColumn)
+		}
 		f.Text = "No index leads from a number to its account: each request reads the whole table."
 		for _, i := range s.have {
 			if i.columns[0] == s.shape.mobileColumn.name {
@@ -249,7 +256,7 @@ func (s *survey) indexes(ctx context.Context) error {
 				if i.idle != "" {
 					why = i.idle
 				} else if i.where != "" {
-					why = "it has only rows with " + i.where
+					why = "it has only rows with " + shown(i.where)
 				}
 				f.Text += " There is " + i.name + ", which does not serve: " + why + "."
 			}
@@ -260,6 +267,30 @@ func (s *survey) indexes(ctx context.Context) error {
 		}
 	}
 	s.find(f)
+	for _, o := range s.shape.sessions {
+		if err := s.sessionIndex(ctx, o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sessionIndex looks whether a reset finds an account's sessions by an index.
+func (s *survey) sessionIndex(ctx context.Context, o owned) error {
+	have, err := s.dialect.inspect.indexes(ctx, s.db, o.table)
+	if err != nil {
+		return err
+	}
+	in, err := columnsOf(ctx, s.db, s.dialect, o.table)
+	if err != nil {
+		return err
+	}
+	c, ok := in.find(o.column)
+	if !ok || slices.ContainsFunc(have, func(i index) bool { return i.whole() && i.columns[0] == c.name }) {
+		return nil
+	}
+	s.find(Finding{ID: "index.sessions", Severity: Advice, About: o.table + "." + c.name, Text: "No index leads from an account to its sessions: a reset " +
+		"reads the whole table, and may wait for others or keep them waiting.", Remedy: s.dialect.inspect.makeIndex("INDEX", o.table, c)})
 	return nil
 }
 
@@ -275,7 +306,7 @@ func (s *survey) uniqueID(have []index) {
 		f.Severity = Advice
 		f.Text = "This is a view, and it could not be told whether " + id + " is unique; look at the tables behind it."
 	default:
-		f.Severity, f.Remedy = Mend, s.dialect.inspect.makeUnique(s.shape)
+		f.Severity, f.Remedy = Mend, s.dialect.inspect.makeIndex("UNIQUE INDEX", s.shape.table, s.shape.idColumn)
 		f.Text = "No primary key or unique index makes the column " + id + " unique: a reset may find several rows and fail, and reads the whole table."
 	}
 	s.find(f)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 
 	"rekey"
 	"rekey/passhash"
@@ -20,6 +21,7 @@ type tally struct {
 	numbers  NumberCounts
 	examples map[reading][]string     // masked
 	turned   int64                    // numbers that are spelled as the other mobile_format has it
+	blanks   int64                    // hidden numbers that are found once blanks and dashes are gone
 	owners   map[rekey.Number]*owners // of accounts that are active and have a hash that can be replaced
 	subjects []rekey.Number           // some that a reset can be rehearsed on
 }
@@ -114,6 +116,9 @@ func (t *tally) count(s *survey, n rekey.Number, as reading, stored string) {
 		t.numbers.Other++
 	case readHidden:
 		t.numbers.Hidden++
+		if _, as := s.shape.read(s.plan, strings.NewReplacer(" ", "", "-", "").Replace(stored)); as == readAsSet || as == readOther {
+			t.blanks++
+		}
 	case readForeign:
 		t.numbers.Foreign++
 	}

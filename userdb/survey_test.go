@@ -238,3 +238,17 @@ func TestT36_ASurveyTellsNoNumberHashOrPassword(t *testing.T) {
 		}
 	})
 }
+
+// A pooler gives every transaction another session.
+func TestSurvey_WorksThroughAPooler(t *testing.T) {
+	t.Parallel()
+	d := pgBouncer().open(t)
+	s := djangoTable(t, d)
+	person(t, d, "13800000001", userdbtest.Hash(t, djangoFloor, "Abc123"), true)
+	r := surveyed(t, d.options(s))
+	if got := troubles(r); got != nil {
+		t.Errorf("there are troubles: %q", got)
+	}
+	found(t, r, "index.number", userdb.Fine)
+	found(t, r, "reset.rehearsed", userdb.Fine)
+}

@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -191,5 +194,73 @@ func TestDoctorSaysWhatPassesInTheOpen(t *testing.T) {
 		if strings.Contains(out.String(), "\n            sslmode=verify-full\n") != exposed {
 			t.Errorf("of %s it says\n%s", dsn, out.String())
 		}
+	}
+}
+
+// TestDoctorsFindingsAreDocumented finds their names in the code.
+func TestDoctorsFindingsAreDocumented(t *testing.T) {
+	t.Parallel()
+	documented, err := os.ReadFile("../../docs/doctor.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sources, err := filepath.Glob("../../userdb/survey*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var groups []string
+	for _, c := range chapters() {
+		groups = append(groups, c.groups...)
+	}
+	name := regexp.MustCompile(`(?:ID(?:: | = |, f\.Severity[^"]*= )|refused\(|find\()"((?:` + strings.Join(groups, "|") + `)\.[a-z_]+)"`)
+	count := 0
+	for _, source := range append(sources, "cmd_doctor.go") {
+		if strings.HasSuffix(source, "_test.go") {
+			continue
+		}
+		code, err := os.ReadFile(source)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range name.FindAllStringSubmatch(string(code), -1) {
+			count++
+			if !strings.Contains(string(documented), "`"+m[1]+"`") {
+				t.Errorf("docs/doctor.md does not have %s, of %s", m[1], source)
+			}
+		}
+		for _, m := range regexp.MustCompile(`ID: "([a-z]+)\.`).FindAllStringSubmatch(string(code), -1) {
+			if !slices.Contains(groups, m[1]) {
+				t.Errorf("doctor prints no chapter with the findings %s, of %s", m[1], source)
+			}
+		}
+	}
+	if count < 40 {
+		t.Errorf("only %d findings were found", count)
+	}
+}
+
+// Numbers of another plan than China's, as libphonenumber knows them.
+func TestDoctorReadsNumbersOfTheConfiguredPlan(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		env     []string
+		mobiles []string
+		want    userdb.NumberCounts
+	}{
+		"HK": {env: []string{"REKEY_NUMBERS_PLAN=HK"}, mobiles: []string{"51234567", "+85251234568", "0085251234569", "5123 4570", "85251234571", "13800000001"},
+			want: userdb.NumberCounts{AsSet: 1, Other: 2, Hidden: 2, Foreign: 1, SharedWhole: true}},
+		"*": {env: []string{"REKEY_NUMBERS_PLAN=*", "REKEY_NUMBERS_ALLOW=CN,HK"}, mobiles: []string{"13800000001", "+8613800000002", "+85251234567", "51234568", "+1 212 555 0100"},
+			want: userdb.NumberCounts{AsSet: 2, Other: 1, Foreign: 2, SharedWhole: true}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPatient(t, databases.SQLite)
+			for i, mobile := range c.mobiles {
+				p.person(t, i, mobile)
+			}
+			if d, _ := diagnosed(t, p.env(c.env...)); d.Users.Numbers != c.want {
+				t.Errorf("%+v", d.Users.Numbers)
+			}
+		})
 	}
 }

@@ -71,7 +71,7 @@ func (d *diagnosis) scope(title string) string {
 	case title == "Users table":
 		return fmt.Sprintf(" %s, %s", u.Table, u.Database)
 	case title == "People" && u.Whole:
-		return fmt.Sprintf(", all %s of them", grouped(u.Rows))
+		return fmt.Sprintf(", by every row (%s)", grouped(u.Rows))
 	case title == "People":
 		return fmt.Sprintf(", by a sample of %s of about %s rows", grouped(u.Looked), grouped(u.Rows))
 	}
