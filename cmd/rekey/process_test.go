@@ -104,14 +104,25 @@ func (p *process) printed() string {
 	return strings.Join(p.output, "\n")
 }
 
+// lineTime is how long a line may take to come on the slowest machine.
+const lineTime = 2 * time.Minute
+
 // line waits for a line that fits and returns it.
 func (p *process) line(fits func(string) bool) string {
 	p.t.Helper()
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	late := false
+	timer := time.AfterFunc(lineTime, func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		late = true
+		p.more.Broadcast()
+	})
+	defer timer.Stop()
 	for i := 0; ; i++ {
 		for i == len(p.output) {
-			if p.ended {
+			if p.ended || late {
 				p.t.Fatalf("the line that was waited for did not come:\n%s", strings.Join(p.output, "\n"))
 			}
 			p.more.Wait()
