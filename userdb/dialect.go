@@ -78,6 +78,7 @@ const (
 	classOther class = iota
 	classText
 	classInteger
+	classNumber // that need not be whole
 	classBoolean
 	classTime
 	classAny // SQLite's columns without a type, which hold whatever is put there

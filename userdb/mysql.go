@@ -51,6 +51,8 @@ WHERE TABLE_SCHEMA = COALESCE(NULLIF(?, ''), DATABASE()) AND TABLE_NAME = ? ORDE
 			c.class, c.length = classText, size.Int64
 		case "tinyint", "smallint", "mediumint", "int", "bigint", "decimal":
 			c.class = classInteger
+		case "float", "double", "year":
+			c.class = classNumber
 		case "bit":
 			c.class = classBoolean
 		case "datetime", "date":

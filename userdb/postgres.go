@@ -69,6 +69,8 @@ ORDER BY a.attnum`, PostgreSQL().quoteTable(table))
 			c.class, c.length = classText, size.Int64
 		case "int2", "int4", "int8", "numeric":
 			c.class = classInteger
+		case "float4", "float8":
+			c.class = classNumber
 		case "bool":
 			c.class = classBoolean
 		case "timestamp", "date":

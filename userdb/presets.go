@@ -109,8 +109,9 @@ func presets() map[string]preset {
 		},
 
 		// wp_users and wp_usermeta; a reset writes what wp_set_password does (wp-includes/pluggable.php) and deletes the
-		// user's login tokens. On a multisite wp_authenticate_spam_check keeps out who is marked as spam or deleted. Bcrypt as PHP writes it is read by every version: before 6.8 through crypt() in
-		// PasswordHash::CheckPassword, since then by password_verify.
+		// user's login tokens. On a multisite wp_authenticate_spam_check keeps out who is marked as spam or deleted.
+		// Bcrypt as PHP writes it is read by every version: before 6.8 through crypt() in PasswordHash::CheckPassword,
+		// since then by password_verify.
 		"wordpress": {
 			table: "wp_users", id: "ID", mobile: "mobile", password: "user_pass",
 			alive:  "spam=0,deleted=0",
@@ -135,7 +136,8 @@ func presets() map[string]preset {
 		},
 
 		// gin-vue-admin (server/model/system/sys_user.go): enable 1 is normal, 2 is frozen; gorm deletes softly and keeps
-		// local times. Newer ones tell when a password was set, and let nobody do anything but change it who must. golang.org/x/crypto/bcrypt makes $2a$ at cost 10.
+		// local times. Newer ones tell when a password was set, and let nobody do anything but change it who must.
+		// golang.org/x/crypto/bcrypt makes $2a$ at cost 10.
 		"gin-vue-admin": {
 			table: "sys_users", id: "id", mobile: "phone", password: "password", active: "enable=1",
 			alive:  "deleted_at=null",

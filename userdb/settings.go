@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -257,13 +256,4 @@ func checkName(name string) error {
 		return fmt.Errorf("the name %q has characters that no name has", name)
 	}
 	return nil
-}
-
-// integer is a value of a condition for a column of integers.
-func integer(value string) (int64, error) {
-	n, err := strconv.ParseInt(value, 10, 64)
-	if err != nil {
-		return 0, fmt.Errorf("%q is not a number, which the column has", value)
-	}
-	return n, nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -81,8 +82,10 @@ func examine(ctx context.Context, db querier, d Dialect, l layout) (shape, error
 	}
 	for _, c := range l.active {
 		found := find("active", users, l.table, c.column, "which should tell whether an account is active; write none if every one is")
-		if err := c.fits(found, d); err != nil && found.name != "" {
-			fault("active", "the column %s: %w", found.name, err)
+		if found.name != "" {
+			if err := c.fits(found, d); err != nil {
+				fault("active", "the column %s %w", found.name, err)
+			}
 		}
 		s.activeColumns = append(s.activeColumns, found)
 	}
@@ -94,9 +97,13 @@ func examine(ctx context.Context, db querier, d Dialect, l layout) (shape, error
 	s.writes = nil
 	for _, w := range l.writes {
 		found, ok := users.find(w.column)
-		if ok && w.fits(found) {
-			s.writes, s.writeColumns = append(s.writes, w), append(s.writeColumns, found)
+		if !ok || !w.fits(found) {
+			continue
 		}
+		if w.to == toRandom && found.length > 0 && found.length < randomLength {
+			fault("table", "the column %s holds %d characters, and a reset writes %d: make it wider", found.name, found.length, randomLength)
+		}
+		s.writes, s.writeColumns = append(s.writes, w), append(s.writeColumns, found)
 	}
 	if err := d.rollsBack(ctx, db, l.table); err != nil {
 		fault("table", "%w", err)
@@ -135,21 +142,40 @@ func (c column) holds(classes ...class) bool {
 	return c.class == classAny || slices.Contains(classes, c.class)
 }
 
-// fits fails unless the column can be compared as the condition says. A text that is no number, compared with a column of
-// numbers, counts as 0 in MySQL: every row might be active.
+// fits fails unless the column can be compared as the condition says.
 func (c condition) fits(of column, d Dialect) error {
 	switch {
 	case c.null:
 		return nil
-	case c.value == nil:
-		if !of.holds(classBoolean, classInteger) {
-			return fmt.Errorf("is of the type %s and neither true nor false; write %s=VALUE", of.kind, c.column)
-		}
-	case of.class == classInteger || of.class == classBoolean && !d.booleans:
-		_, err := integer(*c.value)
+	case c.value != nil:
+		_, err := c.bound(of, d)
 		return err
+	case !of.holds(classBoolean, classInteger):
+		return fmt.Errorf("is of the type %s and neither true nor false; write %s=VALUE", of.kind, c.column)
 	}
 	return nil
+}
+
+// bound is the condition's value as the column has it. A text that is no number, compared with a column of numbers, counts
+// as 0 in MySQL: every row might be active.
+func (c condition) bound(of column, d Dialect) (value any, err error) {
+	switch {
+	case of.class == classBoolean && d.booleans:
+		if value, err = strconv.ParseBool(*c.value); err != nil {
+			return nil, fmt.Errorf("is true or false, which %q is not", *c.value)
+		}
+	case of.class == classInteger, of.class == classBoolean:
+		if value, err = strconv.ParseInt(*c.value, 10, 64); err != nil {
+			return nil, fmt.Errorf("has whole numbers, which %q is not", *c.value)
+		}
+	case of.class == classNumber:
+		if value, err = strconv.ParseFloat(*c.value, 64); err != nil {
+			return nil, fmt.Errorf("has numbers, which %q is not", *c.value)
+		}
+	default:
+		value = *c.value
+	}
+	return value, nil
 }
 
 // fits reports whether the column can be set so. A time kept as a number is left alone: nobody says in which unit.

@@ -62,6 +62,8 @@ func sqliteColumns(ctx context.Context, db querier, name string) ([]column, erro
 			c.class = classAny
 		case has("int"), has("numeric"), has("decimal"):
 			c.class = classInteger
+		case has("real"), has("floa"), has("doub"):
+			c.class = classNumber
 		}
 	})
 }

@@ -21,29 +21,62 @@ type values struct {
 	spelled       []string // spellings of the number: at least one, at most spellings
 }
 
-// with are the arguments of one use. Without values every one is NULL, and the statement fits no row.
+// with are the arguments of one use. Without values, those that differ from use to use are NULL and the statement fits no
+// row, but the database sees every other.
 func (s statement) with(v *values) []any {
 	args := make([]any, len(s.values))
 	for i, value := range s.values {
-		if v != nil {
-			args[i] = value(v)
-		}
+		args[i] = value(v)
 	}
 	return args
 }
 
-func theID(v *values) any   { return v.id }
-func theOld(v *values) any  { return v.was }
-func theHash(v *values) any { return v.hash }
+func theID(v *values) any {
+	if v == nil {
+		return nil
+	}
+	return v.id
+}
+
+func theOld(v *values) any {
+	if v == nil {
+		return nil
+	}
+	return v.was
+}
+
+func theHash(v *values) any {
+	if v == nil {
+		return nil
+	}
+	return v.hash
+}
 
 func fixed(value any) func(*values) any { return func(*values) any { return value } }
 
-// random is a token as Laravel's Str::random(60) makes one: letters and digits that nobody can guess.
-func random(*values) any { return (rand.Text() + rand.Text() + rand.Text())[:60] }
+// randomLength is that of Laravel's Str::random(60).
+const randomLength = 60
+
+// random is a token as Str::random makes one: letters and digits that nobody can guess.
+func random(*values) any { return (rand.Text() + rand.Text() + rand.Text())[:randomLength] }
 
 // spelling is the i-th spelling; there may be fewer than the statement has places for.
 func spelling(i int) func(*values) any {
-	return func(v *values) any { return v.spelled[min(i, len(v.spelled)-1)] }
+	return func(v *values) any {
+		if v == nil {
+			return nil
+		}
+		return v.spelled[min(i, len(v.spelled)-1)]
+	}
+}
+
+func spellingAsInteger(i int) func(*values) any {
+	return func(v *values) any {
+		if v == nil {
+			return nil
+		}
+		return asInteger(spelling(i)(v).(string))
+	}
 }
 
 // statements are all that is said to a users table.
@@ -107,7 +140,7 @@ func (s shape) find(d Dialect) statement {
 			w.say(", ")
 		}
 		if s.mobileColumn.class == classInteger {
-			w.bind(func(v *values) any { return asInteger(spelling(i)(v).(string)) })
+			w.bind(spellingAsInteger(i))
 		} else {
 			w.bind(spelling(i))
 		}
@@ -187,19 +220,10 @@ func (s shape) whereActive(w *writer) {
 			w.say(w.dialect.truth(expression, of))
 		default:
 			w.say(expression, " = ")
-			w.bind(fixed(c.bound(of, w.dialect)))
+			value, _ := c.bound(of, w.dialect) // examine refused those that can't be
+			w.bind(fixed(value))
 		}
 	}
-}
-
-// bound is the condition's value as the column has it.
-func (c condition) bound(of column, d Dialect) any {
-	if of.class == classInteger || of.class == classBoolean && !d.booleans {
-		if n, err := integer(*c.value); err == nil { // examine refused all others
-			return n
-		}
-	}
-	return *c.value
 }
 
 // spelled are the spellings of a number that the column can hold; there may be none.

@@ -224,6 +224,11 @@ func (t *Table) SetPassword(ctx context.Context, a rekey.Account, password strin
 	if len(spelled) == 0 { // no row of this table has such a number
 		return rekey.ErrStale
 	}
+	// The database would refuse it too, unless its mode is a lax one: half a hash is nobody's password.
+	if c := t.shape.passwordColumn; c.length > 0 && int64(len(hash)) > c.length {
+		return fmt.Errorf("setting a password: the column %s of %s holds %d characters and the new hash has %d: make it wider",
+			c.name, t.shape.table, c.length, len(hash))
+	}
 	v := &values{id: a.ID, was: a.Hash, hash: hash, spelled: spelled}
 	err = t.dialect.transact(ctx, t.write, func(tx querier) error { return t.reset(ctx, tx, v) })
 	if err != nil {
