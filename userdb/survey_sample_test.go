@@ -14,7 +14,7 @@ import (
 )
 
 // crowd is how many rows a table has of which a sample is read.
-const crowd = 150_000
+const crowd = 110_000
 
 // sequence is a query with n as 1 to count.
 func sequence(d *database, count int) string {

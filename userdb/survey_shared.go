@@ -42,8 +42,11 @@ func (s *survey) shared(ctx context.Context) error {
 	}
 	if len(shared)+len(twins) == 0 && s.tally.rows > 0 {
 		text := "No number has several accounts."
-		if !whole {
+		switch {
+		case !whole:
 			text = "No number that was looked at has several accounts."
+		case !s.report.Whole:
+			text = "No number has several accounts in one spelling."
 		}
 		s.find(Finding{ID: "numbers.shared", Severity: Fine, About: s.numberColumn(), Text: text})
 	}
