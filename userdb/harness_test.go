@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -331,4 +332,13 @@ func (d *database) hands(s userdb.Settings) userdbtest.Table {
 // unnamed gives a table without a name one that no other table of the database has.
 func unnamed(s *userdb.Settings, whose string, count int64) {
 	s.Table = cmp.Or(s.Table, fmt.Sprintf("%s_%d", whose, count))
+}
+
+// race runs work n times at once.
+func race(n int, work func(i int)) {
+	var all sync.WaitGroup
+	for i := range n {
+		all.Go(func() { work(i) })
+	}
+	all.Wait()
 }
