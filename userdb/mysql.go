@@ -21,8 +21,10 @@ func MySQL() Dialect {
 		// As the bytes of UTF-8, whatever the column's character set and collation: most of MySQL's are blind to case,
 		// accents and spaces at the end.
 		exact: func(expression string) string { return "CAST(CONVERT(" + expression + " USING utf8mb4) AS BINARY)" },
-		now: func(c column, utc bool) string {
-			if utc && !c.zoned {
+		// Frameworks that keep UTC hand it over as it is printed, in whatever zone the session is, and read it back so. That
+		// holds for a TIMESTAMP, which converts at both ends (Laravel's timestamps()), as for a DATETIME.
+		now: func(_ column, utc bool) string {
+			if utc {
 				return "UTC_TIMESTAMP"
 			}
 			return "CURRENT_TIMESTAMP"
@@ -55,10 +57,8 @@ WHERE TABLE_SCHEMA = COALESCE(NULLIF(?, ''), DATABASE()) AND TABLE_NAME = ? ORDE
 			c.class = classNumber
 		case "bit":
 			c.class = classBoolean
-		case "datetime", "date":
+		case "datetime", "timestamp", "date":
 			c.class = classTime
-		case "timestamp":
-			c.class, c.zoned = classTime, true
 		}
 	})
 }

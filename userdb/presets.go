@@ -32,8 +32,9 @@ type write struct {
 type value int
 
 const (
-	toNow    value = iota + 1 // the time on the database's clock
-	toRandom                  // 60 random letters and digits
+	toNow     value = iota + 1 // the time on the database's clock, as the framework keeps times
+	toDefault                  // CURRENT_TIMESTAMP, which our own schema has as the column's default
+	toRandom                   // 60 random letters and digits
 	toNull
 	toEmpty // the empty text
 	toFalse
@@ -60,7 +61,7 @@ func presets() map[string]preset {
 		// The embedded table, whose schema Embedded owns.
 		"rekey": {
 			table: "users", id: "id", mobile: "mobile", password: "password", active: "is_active",
-			writes: []write{{"password_changed_at", toNow}}, hash: "argon2id",
+			writes: []write{{"password_changed_at", toDefault}}, hash: "argon2id",
 		},
 
 		// django.contrib.auth: AbstractUser and whatever derives from AbstractBaseUser. Who can recover is decided as

@@ -181,7 +181,7 @@ func (c condition) bound(of column, d Dialect) (value any, err error) {
 // fits reports whether the column can be set so. A time kept as a number is left alone: nobody says in which unit.
 func (w write) fits(c column) bool {
 	switch w.to {
-	case toNow:
+	case toNow, toDefault:
 		return c.holds(classTime)
 	case toRandom, toEmpty:
 		return c.holds(classText)

@@ -137,7 +137,7 @@ func sqliteBegin(ctx context.Context, conn *sql.Conn, patience time.Duration) er
 			return nil
 		}
 		if ctx.Err() != nil {
-			return ctx.Err()
+			return fmt.Errorf("%w: %w", ctx.Err(), err) // the operator should know what was waited for
 		}
 		coded, ok := errors.AsType[interface {
 			error

@@ -169,6 +169,8 @@ func (s shape) update(d Dialect) statement {
 		switch write.to {
 		case toNow:
 			w.say(d.now(s.writeColumns[i], !s.preset.local))
+		case toDefault:
+			w.say("CURRENT_TIMESTAMP")
 		case toRandom:
 			w.bind(random)
 		case toNull:

@@ -56,7 +56,7 @@ func (s *survey) clock(ctx context.Context) error {
 			least, ahead = took, theirs.Sub(asked.Add(took/2))
 		}
 	}
-	writesTime := slices.ContainsFunc(s.shape.writes, func(w write) bool { return w.to == toNow })
+	writesTime := slices.ContainsFunc(s.shape.writes, func(w write) bool { return w.to == toNow || w.to == toDefault })
 	s.find(clockFinding(ahead, writesTime))
 	return nil
 }

@@ -326,7 +326,11 @@ func (t *Table) make(ctx context.Context, r passhash.Recipe, password string) (s
 	if most := t.shape.preset.longest; most > 0 && utf8.RuneCountInString(password) > most {
 		return "", fmt.Errorf("%w: its login takes at most %d characters", rekey.ErrPassword, most)
 	}
-	hash, err := t.pool.Make(ctx, r, t.submitted(password))
+	submitted := t.submitted(password)
+	if submitted == "" { // blanks alone, of which the login form leaves nothing, and which it then refuses
+		return "", fmt.Errorf("%w: nothing is left of it without the blanks at its ends", rekey.ErrPassword)
+	}
+	hash, err := t.pool.Make(ctx, r, submitted)
 	switch {
 	case errors.Is(err, passhash.ErrBusy):
 		return "", rekey.ErrBusy
