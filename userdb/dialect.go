@@ -3,6 +3,8 @@ package userdb
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -90,7 +92,9 @@ type column struct {
 	kind   string // the type's own name, in small letters
 	class  class
 	zoned  bool  // of classTime: the type keeps an instant, not what a clock showed
+	raw    bool  // what it holds may be bytes, to which a text is never equal
 	length int64 // of classText: the characters that it holds; 0: no bound to speak of
+	most   int64 // of classInteger: the largest; 0: larger than any number
 }
 
 // alive is a connection of a server's pool on which greet has just worked, which must do no harm if it is done again. A
@@ -146,6 +150,9 @@ func finish(ctx context.Context, conn *sql.Conn, err error) error {
 	}
 	if _, failed := conn.ExecContext(ctx, "ROLLBACK"); failed != nil {
 		discard(conn) // and the server rolls back
+	}
+	if errors.Is(err, driver.ErrBadConn) { // as the driver of MySQL calls a refusal to write, too
+		return fmt.Errorf("the connection was lost, or the server is read-only: %w", err)
 	}
 	return err
 }

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 )
 
@@ -48,10 +49,13 @@ func mysqlColumns(ctx context.Context, db querier, name string) ([]column, error
 WHERE TABLE_SCHEMA = COALESCE(NULLIF(?, ''), DATABASE()) AND TABLE_NAME = ? ORDER BY ORDINAL_POSITION`, schema, table)
 	return scanColumns(rows, err, func(c *column, size sql.NullInt64) {
 		switch c.kind {
-		case "char", "varchar", "tinytext", "text", "mediumtext", "longtext", "enum", "set",
-			"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob", "uuid":
+		case "char", "varchar", "tinytext", "text", "mediumtext", "longtext", "enum", "set", "uuid":
 			c.class, c.length = classText, size.Int64
-		case "tinyint", "smallint", "mediumint", "int", "bigint", "decimal":
+		case "binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob":
+			c.class, c.length, c.raw = classText, size.Int64, true
+		case "tinyint", "smallint", "mediumint", "int":
+			c.class, c.most = classInteger, math.MaxUint32 // there may be a sign less
+		case "bigint", "decimal":
 			c.class = classInteger
 		case "float", "double", "year":
 			c.class = classNumber

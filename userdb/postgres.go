@@ -3,6 +3,7 @@ package userdb
 import (
 	"context"
 	"database/sql"
+	"math"
 	"strconv"
 	"strings"
 )
@@ -67,7 +68,11 @@ ORDER BY a.attnum`, PostgreSQL().quoteTable(table))
 		switch c.kind {
 		case "varchar", "bpchar", "text", "citext", "name", "uuid":
 			c.class, c.length = classText, size.Int64
-		case "int2", "int4", "int8", "numeric":
+		case "int2":
+			c.class, c.most = classInteger, math.MaxInt16
+		case "int4":
+			c.class, c.most = classInteger, math.MaxInt32
+		case "int8", "numeric":
 			c.class = classInteger
 		case "float4", "float8":
 			c.class = classNumber

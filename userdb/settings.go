@@ -111,7 +111,7 @@ func (s Settings) layout() (layout, error) {
 	l := layout{
 		preset: p, table: cmp.Or(s.Table, p.table), id: cmp.Or(s.ID, p.id), mobile: cmp.Or(s.Mobile, p.mobile),
 		password: cmp.Or(s.Password, p.password), writes: p.writes,
-		calling: cmp.Or(s.CallingCode, "86"), recoverUnusable: s.RecoverUnusable,
+		calling: cmp.Or(s.CallingCode, chinese), recoverUnusable: s.RecoverUnusable,
 	}
 	if ok {
 		fault("table", checkTable(l.table))

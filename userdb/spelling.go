@@ -11,6 +11,9 @@ import (
 // spellings is how many ways a column may spell one number.
 const spellings = 4
 
+// chinese is the calling code of mainland China.
+const chinese = "86"
+
 // spell lists the ways in which a column may hold the number, the one that it should have first. Spellings with blanks
 // or dashes are not among them: nothing but a look at every row would find those.
 //
@@ -24,7 +27,7 @@ func (l layout) spell(n rekey.Number) []string {
 	switch {
 	case l.e164:
 		return []string{plus, international, zeros}
-	case home && l.calling == "86":
+	case home && l.calling == chinese:
 		return []string{n.National(), plus, international, zeros}
 	case home:
 		return []string{n.National(), plus, zeros}
@@ -33,10 +36,13 @@ func (l layout) spell(n rekey.Number) []string {
 	}
 }
 
-// asIntegers are the spellings that a column of integers can hold. It has neither + nor zeros, so that what stood behind
-// them would read like a number without.
-func asIntegers(spelled []string) []string {
-	return slices.DeleteFunc(spelled, func(s string) bool { return s[0] == '+' || s[0] == '0' })
+// asIntegers are the spellings that a column of integers up to most can hold; 0: of any size. It has neither + nor zeros,
+// so that what stood behind them would read like a number without. One that is too large must not even be asked for: the
+// database's answer would quote it (T36).
+func asIntegers(spelled []string, most int64) []string {
+	return slices.DeleteFunc(spelled, func(s string) bool {
+		return s[0] == '+' || s[0] == '0' || most > 0 && asInteger(s) > most
+	})
 }
 
 // asInteger is a spelling that asIntegers has left.

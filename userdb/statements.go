@@ -2,7 +2,6 @@ package userdb
 
 import (
 	"crypto/rand"
-	"slices"
 	"strings"
 
 	"rekey"
@@ -232,7 +231,7 @@ func (s shape) whereActive(w *writer) {
 func (s shape) spelled(n rekey.Number) []string {
 	all := s.spell(n)
 	if s.mobileColumn.class == classInteger {
-		all = asIntegers(slices.Clone(all))
+		all = asIntegers(all, s.mobileColumn.most)
 	}
 	return all
 }

@@ -97,8 +97,12 @@ func (t *Table) Ping(ctx context.Context) error {
 }
 
 // Rehearse runs every statement of a reset on no row and rolls back: it fails if a reset could not work, for want of a
-// right, of a column, or of a database that takes writes.
+// right, of a column, of room for a number, or of a database that takes writes.
 func (t *Table) Rehearse(ctx context.Context) error {
+	if c := t.shape.mobileColumn; c.most > 0 && t.shape.calling == chinese && c.most < 13_000_000_000 {
+		return &SettingError{Key: "mobile", Err: fmt.Errorf("the column %s is of the type %s, which has no room for a mobile number of "+
+			"eleven digits; rekey doctor says how to widen it", c.name, c.kind)}
+	}
 	err := t.dialect.transact(ctx, t.write, func(tx querier) error {
 		for _, s := range append([]statement{t.statements.update}, t.statements.deletes...) {
 			if _, err := tx.ExecContext(ctx, s.text, s.with(nil)...); err != nil {

@@ -51,11 +51,15 @@ func openUsers(ctx context.Context, c *config, d *databases.Set, log *slog.Logge
 	if err != nil {
 		return nil, err
 	}
-	if err := users.Ping(ctx); err != nil {
-		return nil, fmt.Errorf("users.dsn: %w; grant what rekey grants prints", err)
+	err = users.Ping(ctx)
+	if err == nil {
+		err = users.Rehearse(ctx)
 	}
-	if err := users.Rehearse(ctx); err != nil {
-		return nil, fmt.Errorf("users.dsn: %w; grant what rekey grants prints", err)
+	if _, setting := errors.AsType[*userdb.SettingError](err); err != nil && !setting {
+		err = fmt.Errorf("users.dsn: %w; grant what rekey grants prints, and see what rekey doctor says", err)
+	}
+	if err != nil {
+		return nil, err
 	}
 	return users, nil
 }
