@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -11,6 +12,7 @@ import (
 
 	"rekey/cmd/rekey/databases"
 	"rekey/test/servers"
+	"rekey/userdb"
 	"rekey/userdb/userdbtest"
 )
 
@@ -21,11 +23,15 @@ func TestOnAServerOfItsOwn(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server := start(t)
+			if server.Kind == servers.MySQL { // whose zone is the server's; PostgreSQL's may be a role's
+				t.Run("TimesAreThoseThatTheApplicationReads", func(t *testing.T) { zoned(t, server) })
+			}
 			for _, test := range []struct {
 				name string
 				run  func(*testing.T, *servers.Server)
 			}{
 				{"ACommitThatHangsEndsAtTheDeadline", hangingCommit},
+				{"AServerThatTakesNoWritesSaysSoWhenItIsRehearsed", readOnly},
 				{"T19_ConnectionsFromBeforeARestartTroubleNobody", staleConnections},
 				{"T19_AServerThatIsKilledUnderLoadKeepsNobodyWaiting", killedUnderLoad},
 			} {
@@ -158,6 +164,57 @@ func (d *database) holdCommits(t testing.TB) (release func()) {
 	d.exec(t, "CREATE CONSTRAINT TRIGGER waits AFTER UPDATE ON users DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION wait_to_commit()")
 	d.exec(t, "SELECT pg_advisory_lock(1)")
 	return func() { d.exec(t, "SELECT pg_advisory_unlock(1)") }
+}
+
+// readOnly is a server that became a replica, say.
+func readOnly(t *testing.T, server *servers.Server) {
+	source := server.NewDatabase(t)
+	d := serve(t, source, source.DSN)
+	d.populate(t)
+	on, off := "SET GLOBAL read_only = ON", "SET GLOBAL read_only = OFF"
+	if d.Kind == databases.PostgreSQL {
+		on, off = "ALTER SYSTEM SET default_transaction_read_only = on", "ALTER SYSTEM RESET default_transaction_read_only"
+	}
+	admin := source.Admin().Open(t)
+	set := func(statement string) *userdb.Table {
+		t.Helper()
+		exec(t, admin, statement)
+		if d.Kind == databases.PostgreSQL {
+			exec(t, admin, "SELECT pg_reload_conf()")
+		}
+		fresh := serve(t, source, source.DSN)
+		table, err := userdb.New(t.Context(), fresh.options(cheap()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return table
+	}
+	table := set(on)
+	waitFor(t, "refusal", func() bool { return table.Rehearse(t.Context()) != nil })
+	a := account(t, table, somebody) // reading works
+	for what, err := range map[string]error{"Rehearse": table.Rehearse(t.Context()), "SetPassword": table.SetPassword(t.Context(), a, newOne)} {
+		plain(t, what, err)
+		if err != nil && !strings.Contains(strings.ReplaceAll(err.Error(), "-", " "), "read only") {
+			t.Errorf("%s: %v does not say that it can only be read", what, err)
+		}
+	}
+	if err := table.Ping(t.Context()); err != nil {
+		t.Errorf("Ping: %v", err)
+	}
+	table = set(off)
+	waitFor(t, "consent", func() bool { return table.Rehearse(t.Context()) == nil })
+	if err := table.SetPassword(t.Context(), a, newOne); err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
+}
+
+// zoned is TestTimesAreThoseThatTheApplicationReads where the zone is everybody's.
+func zoned(t *testing.T, server *servers.Server) {
+	source := server.NewDatabase(t)
+	admin := source.Admin().Open(t)
+	exec(t, admin, "SET GLOBAL time_zone = '+08:00'")
+	writesTimes(t, serve(t, source, source.DSN))
+	exec(t, admin, "SET GLOBAL time_zone = 'SYSTEM'")
 }
 
 // waitFor waits for what must come.

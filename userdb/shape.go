@@ -63,6 +63,10 @@ func examine(ctx context.Context, db querier, d Dialect, l layout) (shape, error
 		return c
 	}
 	s.idColumn = find("id", users, l.table, l.id, "which should be its primary key")
+	if c := s.idColumn; c.raw {
+		fault("id", "the column %s is of the type %q, in which an id can't be looked up as a text; name another that is unique, "+
+			"such as a generated one with the same in hexadecimal", c.name, c.kind)
+	}
 	s.passwordColumn = find("password", users, l.table, l.password, "which should hold the password's hash")
 	if c := s.passwordColumn; c.name != "" && !c.holds(classText) {
 		fault("password", "the column %s is of the type %s, which can't hold a hash; name the one that does", c.name, c.kind)
@@ -114,12 +118,16 @@ func examine(ctx context.Context, db querier, d Dialect, l layout) (shape, error
 		if err != nil {
 			return s, err
 		}
-		if _, ok := in.find(o.column); !ok {
+		found, ok := in.find(o.column)
+		if !ok {
 			if !o.optional {
 				fault("sessions", "there is no column %s in a table %s that this user may see; write table.column, or grant the rights that "+
 					"rekey grants prints", o.column, o.table)
 			}
 			continue
+		}
+		if found.raw {
+			fault("sessions", "the column %s of %s is of the type %q, in which an id can't be looked up as a text; name another", found.name, o.table, found.kind)
 		}
 		if err := d.rollsBack(ctx, db, o.table); err != nil {
 			fault("sessions", "%w", err)

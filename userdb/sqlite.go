@@ -56,10 +56,12 @@ func sqliteColumns(ctx context.Context, db querier, name string) ([]column, erro
 			c.class = classBoolean
 		case has("date"), has("time"):
 			c.class = classTime
-		case has("char"), has("clob"), has("text"), has("string"), has("uuid"), has("blob"), has("binary"):
+		case has("char"), has("clob"), has("text"), has("string"), has("uuid"), has("binary"):
 			c.class = classText
+		case has("blob"):
+			c.class, c.raw = classText, true
 		case c.kind == "", c.kind == "any":
-			c.class = classAny
+			c.class, c.raw = classAny, true
 		case has("int"), has("numeric"), has("decimal"):
 			c.class = classInteger
 		case has("real"), has("floa"), has("doub"):

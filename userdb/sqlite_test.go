@@ -381,21 +381,6 @@ func wantWorking(t *testing.T, e *userdb.Embedded) {
 	}
 }
 
-func TestT26_AMisspelledColumnIsAFaultAndNotAText(t *testing.T) {
-	t.Parallel()
-	for fault, s := range map[string]userdb.Settings{
-		"table": {Table: "user"}, "id": {ID: "uid"}, "mobile": {Mobile: "phone"}, "password": {Password: "passwd"},
-		"active": {Active: "is_active,deleted=0"}, "sessions": {Sessions: "sessions.user_id"},
-	} {
-		o := options(t, userdb.Settings{})
-		embedded(t, o)
-		o.Settings = s
-		if _, err := userdb.New(t.Context(), o); keys(t, err) != fault {
-			t.Errorf("%+v: %v, want a fault in %s", s, err, fault)
-		}
-	}
-}
-
 func TestAColumnMayHoldBytesIntegersOrNull(t *testing.T) {
 	t.Parallel()
 	o := options(t, userdb.Settings{HashFloor: userdbtest.Cheap, Hash: userdbtest.Cheap, RecoverUnusable: true})
@@ -414,25 +399,5 @@ func TestAColumnMayHoldBytesIntegersOrNull(t *testing.T) {
 		if !has(t, table, "13800000001", "New456") {
 			t.Errorf("%T: the new password does not verify", password)
 		}
-	}
-}
-
-func TestAnIDThatIsNotUniqueChangesNothing(t *testing.T) {
-	t.Parallel()
-	o := options(t, userdb.Settings{HashFloor: userdbtest.Cheap})
-	exec(t, o.Write, "CREATE TABLE users (id TEXT, mobile TEXT, password TEXT, is_active BOOLEAN, password_changed_at TIMESTAMP)")
-	table, err := userdb.New(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	hash := userdbtest.Hash(t, userdbtest.Cheap, "Abc123")
-	exec(t, o.Write, "INSERT INTO users VALUES ('1', '13800000001', ?1, 1, NULL), ('1', '13800000001', ?1, 1, NULL)", hash)
-	a := rekey.Account{ID: "1", Number: userdbtest.Number(t, "13800000001"), Hash: hash}
-	if err := table.SetPassword(t.Context(), a, "New456"); err == nil || errors.Is(err, rekey.ErrStale) {
-		t.Errorf("%v, want a plain error", err)
-	}
-	var unchanged int
-	if err := o.Read.QueryRow("SELECT COUNT(*) FROM users WHERE password = ?", hash).Scan(&unchanged); err != nil || unchanged != 2 {
-		t.Errorf("%d rows are unchanged, want both (%v)", unchanged, err)
 	}
 }
