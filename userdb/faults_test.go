@@ -308,3 +308,31 @@ func TestT19_AReadWhoseAnswerIsLostIsTriedAgain(t *testing.T) {
 		}
 	})
 }
+
+// A pooler takes connections also where it has no server to give them to.
+func TestT15_APoolerWithoutItsServerKeepsNobodyWaiting(t *testing.T) {
+	t.Parallel()
+	direct := servers.PostgreSQL(t)
+	proxy := servers.NewProxy(t, direct.Address())
+	d := serve(t, direct, servers.PgBouncer(t, direct.Via(t, proxy.Address)).DSN)
+	d.populate(t)
+	table := d.table(t, cheap())
+	a := account(t, table, somebody)
+	d.pooled(t, 3)
+	proxy.Refuse(t, true)
+	proxy.Cut()
+	for what, work := range map[string]func(context.Context) error{
+		"Find": func(ctx context.Context) error {
+			_, err := table.Find(ctx, a.Number)
+			return err
+		},
+		"SetPassword": func(ctx context.Context) error { return table.SetPassword(ctx, a, newOne) },
+		"Ping":        table.Ping,
+		"Rehearse":    table.Rehearse,
+	} {
+		plain(t, what, bounded(t, what, time.Second, work))
+	}
+	if value[string](t, d, "SELECT password FROM users") != a.Hash {
+		t.Error("the password changed")
+	}
+}

@@ -98,6 +98,14 @@ func (c spiedConn) QueryContext(ctx context.Context, query string, args []driver
 	return rows, err
 }
 
+func (c spiedConn) PrepareContext(ctx context.Context, query string) (statement driver.Stmt, err error) {
+	err = c.spy.run(query, func() (err error) {
+		statement, err = c.Conn.(driver.ConnPrepareContext).PrepareContext(ctx, query)
+		return err
+	})
+	return statement, err
+}
+
 // spied is an embedded table with one user, whose writer is watched.
 func spied(t *testing.T) (*userdb.Embedded, userdb.Options, *spy, rekey.Account) {
 	t.Helper()
@@ -398,6 +406,49 @@ func TestAColumnMayHoldBytesIntegersOrNull(t *testing.T) {
 		}
 		if !has(t, table, "13800000001", "New456") {
 			t.Errorf("%T: the new password does not verify", password)
+		}
+	}
+}
+
+func TestT19_AReadIsTriedTwiceAtMost(t *testing.T) {
+	t.Parallel()
+	file := newFile(t)
+	watched := &spy{dsn: address(file) + pragmas}
+	read := sql.OpenDB(watched)
+	t.Cleanup(func() {
+		if err := read.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	d := sqliteFile(t, file)
+	d.populate(t)
+	o := d.options(cheap())
+	o.Read = read
+	lost := errors.New("the answer is lost")
+	for answers := range 4 {
+		for what, work := range map[string]func(*userdb.Table) error{
+			"Find": func(table *userdb.Table) error {
+				_, err := table.Find(t.Context(), number(t, somebody))
+				return err
+			},
+			"Ping": func(table *userdb.Table) error { return table.Ping(t.Context()) },
+		} {
+			watched.set(nil, nil)
+			table, err := userdb.New(t.Context(), o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			left := answers
+			watched.set(nil, func(string) error {
+				if left--; left >= 0 {
+					return lost
+				}
+				return nil
+			})
+			err = work(table)
+			if n := len(watched.seen()); n != min(answers+1, 2) || errors.Is(err, lost) != (answers >= 2) {
+				t.Errorf("%s: with %d answers lost it was asked %d times: %v", what, answers, n, err)
+			}
 		}
 	}
 }
