@@ -84,7 +84,38 @@ func openTheirFile(ctx context.Context, path string) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	return openPools(ctx, path, writer)
+	db, err := openPools(ctx, path, writer)
+	if err != nil {
+		return nil, err
+	}
+	if err := takesWrites(ctx, db.Write); err != nil {
+		remedy := "give this user the right to write to the folder too, where SQLite keeps a journal beside the file"
+		if e, ok := errors.AsType[*sqlite.Error](err); ok && e.Code()&0xff == busy {
+			remedy = "see which other process has been writing to it for so long"
+		}
+		return nil, errors.Join(fmt.Errorf("%s can't be written to: %w; %s", path, err, remedy), db.close())
+	}
+	return db, nil
+}
+
+// busy is SQLITE_BUSY, the lowest byte of its extended codes (sqlite.org/rescode.html).
+const busy = 5
+
+// takesWrites fails unless a transaction can begin to write: with the journal that SQLite has by default, each makes a
+// file of its own in the folder, which nobody asks for before. What it writes is what stands there, and is rolled back.
+func takesWrites(ctx context.Context, db *sql.DB) error {
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	var version int
+	if err := tx.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+		return errors.Join(err, tx.Rollback())
+	}
+	if _, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", version)); err != nil {
+		return errors.Join(err, tx.Rollback())
+	}
+	return tx.Rollback()
 }
 
 // writable fails unless the file can be written to; create makes it.
@@ -117,7 +148,7 @@ func openPools(ctx context.Context, path string, writer driver.Connector) (*DB, 
 
 	var mode string
 	if err := db.Write.QueryRowContext(ctx, "PRAGMA journal_mode").Scan(&mode); err != nil {
-		return nil, errors.Join(fmt.Errorf("%s can't be used as a SQLite file: %w", path, err), db.close())
+		return nil, errors.Join(fmt.Errorf("%s can't be used as a SQLite file: %w; see whether it is one, or name another", path, err), db.close())
 	}
 	return db, nil
 }

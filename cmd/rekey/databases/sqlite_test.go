@@ -1,8 +1,11 @@
 package databases
 
 import (
+	"bytes"
 	"database/sql"
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -69,5 +72,51 @@ func TestTheFileOfAnApplicationStaysAsItIs(t *testing.T) {
 		if err := theirs.Close(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// TestAFileThatTakesNoWritesIsNotOpened has a link to nowhere in place of the journal, which SQLite does not follow: the
+// tests may run as root, whom no right keeps from writing to a folder.
+func TestAFileThatTakesNoWritesIsNotOpened(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "app.sqlite3")
+	theirs, err := sql.Open("sqlite", sqliteAddress(path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := theirs.ExecContext(t.Context(), "CREATE TABLE t (x)"); err != nil {
+		t.Fatal(err)
+	}
+	if err := theirs.Close(); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	opens := func() error {
+		t.Helper()
+		var s Set
+		_, err := s.OpenTheirs(t.Context(), "users.dsn", "sqlite:"+path)
+		if closed := s.Close(); closed != nil {
+			t.Error(closed)
+		}
+		return err
+	}
+	if err := os.Symlink("nowhere", path+"-journal"); err != nil {
+		t.Fatal(err)
+	}
+	if err := opens(); err == nil || !strings.HasPrefix(err.Error(), "users.dsn: "+path+" can't be written to: ") || !strings.Contains(err.Error(), "the folder too") {
+		t.Errorf("it says %v", err)
+	}
+	if err := os.Remove(path + "-journal"); err != nil {
+		t.Fatal(err)
+	}
+	if err := opens(); err != nil {
+		t.Error(err)
+	}
+	after, err := os.ReadFile(path)
+	if err != nil || !bytes.Equal(before, after) {
+		t.Errorf("opening it changed the file, %v", err)
 	}
 }
