@@ -20,7 +20,7 @@ func TestT01_OverThreeReplicasNoGuessIsFree(t *testing.T) {
 	flow, code := w.code(visitor{}, ann)
 	before := w.houses[0].Hash(t, ann)
 	wrong := embedded.Wrong(code, 2000)
-	counts := w.volley(2000, func(i int) string {
+	counts, _ := w.volley(2000, func(i int) string {
 		return rawPost(base, fmt.Sprintf(`{"mobile":%q,"sms_code":%q,"new_password":%q,"flow":%q}`, ann, wrong[i], newPassword, flow))
 	})
 	if counts["403 4103"] != 5 || counts["429 4201"] != 1995 {
@@ -139,7 +139,7 @@ func TestT13_StrangerCannotBurnCode(t *testing.T) {
 	w := newTown(t, nil)
 	flow, code := w.code(visitor{}, ann)
 	wrong := embedded.Wrong(code, 1000)
-	counts := w.volley(1000, func(i int) string {
+	counts, _ := w.volley(1000, func(i int) string {
 		return rawPost(base, fmt.Sprintf(`{"mobile":%q,"sms_code":%q,"new_password":%q}`, ann, wrong[i], newPassword))
 	})
 	if counts["403 4103"] != 3 || counts["429 4201"] != 997 {
@@ -202,7 +202,7 @@ func TestT28_TwoHundredSendsAtOnce(t *testing.T) {
 	w := newTown(t, func(o *rekey.Options) {
 		o.Limits.AddressSends10m, o.Limits.AddressNumberDay, o.Limits.AddressSendsDay = 0, 0, 0
 	})
-	counts := w.volley(200, func(int) string { return rawPost(base+"sms_code/", fmt.Sprintf(`{"mobile":%q}`, ann)) })
+	counts, _ := w.volley(200, func(int) string { return rawPost(base+"sms_code/", fmt.Sprintf(`{"mobile":%q}`, ann)) })
 	if len(w.messages()) != 1 || counts["200 0"] != 1 {
 		t.Fatalf("%d messages, %v", len(w.messages()), counts)
 	}

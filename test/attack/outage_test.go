@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
 	"rekey/test/embedded"
 	"rekey/test/servers"
@@ -76,6 +77,16 @@ func (w *town) outage(mobile string, begin, end func()) {
 	}
 }
 
+// lost waits until the proxy has withheld an answer, as it tells just after the client has noticed.
+func (w *town) lost(cut <-chan struct{}) {
+	w.Helper()
+	select {
+	case <-cut:
+	case <-time.After(time.Minute):
+		w.Fatal("the request whose answer was to be lost was never sent")
+	}
+}
+
 // commits matches a COMMIT, and no level of isolation.
 func commits(request []byte) bool {
 	return servers.Says("commit")(request) && !servers.Says("committed")(request)
@@ -91,7 +102,7 @@ func TestT18_TheAnswerToTheCommitIsLost(t *testing.T) {
 		if a := w.reset(visitor{flow: flow}, ann, code, newPassword); a.Status != 503 || a.Errno != "4001" {
 			t.Fatalf("with the answer lost: %+v", a)
 		}
-		<-cut
+		w.lost(cut)
 		after := w.people()
 		if a := w.reset(visitor{flow: flow, replica: 1}, ann, code, "another99"); a.Errno != "4103" || a.Errmsg != expired {
 			t.Errorf("another body: %+v", a)
@@ -112,7 +123,7 @@ func TestT18_TheAnswerToTheCommitIsLost(t *testing.T) {
 		if a := w.reset(visitor{flow: flow}, bob, code, newPassword); a.Status != 503 || a.Errno != "4001" || w.people() != before {
 			t.Errorf("with the answer to the update lost: %+v", a)
 		}
-		<-cut
+		w.lost(cut)
 		if a := w.reset(visitor{flow: flow, replica: 1}, bob, code, newPassword); a.Errno != "0" || !w.houses[0].Accepts(t, bob, newPassword) {
 			t.Errorf("the same body: %+v", a)
 		}

@@ -26,14 +26,17 @@ func TestT04_FiveHundredRightCodesAreOneChange(t *testing.T) {
 	embedded.EachDatabase(t, func(t *testing.T, people string) {
 		w := newTownOf(t, embedded.Options{People: people, HashFloor: "argon2id"})
 		flow, code := w.code(visitor{}, ann)
-		counts := w.volley(500, func(i int) string {
+		counts, winner := w.volley(500, func(i int) string {
 			return rawPost(base, fmt.Sprintf(`{"mobile":%q,"sms_code":%q,"new_password":"race%dWinner","flow":%q}`, ann, code, i, flow))
 		})
 		if counts["200 0"] != 1 || counts["200 0"]+counts["200 4103"]+counts["503 4500"] != 500 {
 			t.Fatalf("%v", counts)
 		}
+		if !w.houses[0].Accepts(t, ann, fmt.Sprintf("race%dWinner", winner)) {
+			t.Error("the password of the one that was told of its success does not work")
+		}
 		if w.houses[0].Accepts(t, ann, embedded.OldPassword) {
-			t.Fatal("the old password still works")
+			t.Error("the old password still works")
 		}
 	})
 }

@@ -184,8 +184,8 @@ func (w *town) code(v visitor, mobile string) (flow, code string) {
 }
 
 // volley sends requests over raw connections to all replicas, each held back by its last byte until every one is there,
-// and counts the answers by status and errno.
-func (w *town) volley(n int, request func(i int) string) map[string]int {
+// and counts the answers by status and errno; winner is a request that succeeded, or -1.
+func (w *town) volley(n int, request func(i int) string) (counts map[string]int, winner int) {
 	w.Helper()
 	conns := make([]net.Conn, n)
 	last := make([]string, n)
@@ -201,7 +201,7 @@ func (w *town) volley(n int, request func(i int) string) map[string]int {
 		}
 		conns[i], last[i] = conn, text[len(text)-1:]
 	}
-	counts := make(map[string]int)
+	counts, winner = make(map[string]int), -1
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	start := make(chan struct{})
@@ -226,11 +226,14 @@ func (w *town) volley(n int, request func(i int) string) map[string]int {
 			mu.Lock()
 			defer mu.Unlock()
 			counts[fmt.Sprint(response.StatusCode, " ", a.Errno)]++
+			if a.Errno == "0" {
+				winner = i
+			}
 		})
 	}
 	close(start)
 	wg.Wait()
-	return counts
+	return counts, winner
 }
 
 func rawPost(path, body string) string {

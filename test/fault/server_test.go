@@ -59,10 +59,16 @@ func TestT17_TheServerKilledUnderResets(t *testing.T) {
 				for i, p := range people {
 					under.Go(func() { told[i] = p.reset(t, h, p.code, newPassword) })
 				}
-				<-tripped
+				through := make(chan struct{})
+				go func() { under.Wait(); close(through) }()
+				select {
+				case <-tripped:
+				case <-through:
+					t.Fatalf("%d resets have not even %d steps: the tripwire is not in the way", many, step)
+				}
 				server.Kill(t)
 				killed <- struct{}{}
-				under.Wait()
+				<-through
 				server.Start(t)
 				for i, p := range people {
 					if kind := rekey.KindOf(told[i]); told[i] != nil && kind != rekey.UsersDown && kind != rekey.Busy {

@@ -17,6 +17,9 @@ import (
 // patience is how long a test waits for what must come, on a machine of any speed.
 const patience = time.Minute
 
+// longest is how long a peer may take for one command: a hundred thousand people take some seconds on a machine of its own.
+const longest = 5 * time.Minute
+
 // peer is a running process of the framework, with a project of it on one database. It takes one command a line, as a
 // JSON object on stdin, and answers each with one line on stdout: {"ok":true, …} or {"ok":false, "error":"…"}. What it
 // has to tell besides goes to stderr. It ends when stdin does.
@@ -83,12 +86,15 @@ func (p *peer) ask(t *testing.T, c command) reply {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	// A peer that hangs is ended, so that the test says at which command it did.
+	watchdog := time.AfterFunc(longest, p.process.kill)
+	defer watchdog.Stop()
 	if _, err := p.stdin.Write(append(line, '\n')); err != nil {
 		t.Fatalf("the peer takes no commands: %v\n%s", err, p.process.printed())
 	}
 	answer, err := p.answers.ReadBytes('\n')
 	if err != nil {
-		t.Fatalf("the peer does not answer: %v\n%s", err, p.process.printed())
+		t.Fatalf("the peer does not answer %v: %v\n%s", c["do"], err, p.process.printed())
 	}
 	var r reply
 	if err := json.Unmarshal(answer, &r); err != nil {
@@ -131,7 +137,8 @@ func (p *peer) whose(t *testing.T, session string) string {
 
 // process is a running program and what it said on stderr.
 type process struct {
-	ended chan struct{} // closed once it has exited
+	pid   int           // also of the group that its children are in
+	ended chan struct{} // closed once it and its children have exited
 
 	mu    sync.Mutex
 	lines []string
@@ -141,7 +148,7 @@ type process struct {
 // end of the test, or of this process, and what it said is logged where the test failed.
 func startProcess(t *testing.T, cmd *exec.Cmd, heard func(line string)) *process {
 	t.Helper()
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	// A pipe of our own: Wait must not close stdout under a reader.
 	reader, writer, err := os.Pipe()
 	if err != nil {
@@ -154,7 +161,7 @@ func startProcess(t *testing.T, cmd *exec.Cmd, heard func(line string)) *process
 	if err := writer.Close(); err != nil {
 		t.Fatal(err)
 	}
-	p := &process{ended: make(chan struct{})}
+	p := &process{pid: cmd.Process.Pid, ended: make(chan struct{})}
 	go func() {
 		defer close(p.ended)
 		defer reader.Close()
@@ -174,7 +181,7 @@ func startProcess(t *testing.T, cmd *exec.Cmd, heard func(line string)) *process
 		}
 	}()
 	t.Cleanup(func() {
-		_ = cmd.Process.Kill() // it may have ended
+		p.kill()
 		<-p.ended
 		_ = cmd.Wait() // it was killed
 		if t.Failed() {
@@ -183,6 +190,9 @@ func startProcess(t *testing.T, cmd *exec.Cmd, heard func(line string)) *process
 	})
 	return p
 }
+
+// kill ends it and its children, who may hold its stderr open. It may have ended, but must not have been waited for.
+func (p *process) kill() { _ = syscall.Kill(-p.pid, syscall.SIGKILL) }
 
 // printed is the last lines of stderr.
 func (p *process) printed() string {
