@@ -22,8 +22,8 @@ func tableOf(kind string) framework {
 		folder:  "tables",
 		peer:    []string{"/usr/bin/python3", "-B", "peer.py"},
 		env:     []string{"KIND=" + kind},
-		probe:   []string{"/usr/bin/python3", "-c", "import argon2, bcrypt, psycopg2, MySQLdb"},
-		install: "apt-get install python3-argon2 python3-bcrypt python3-psycopg2 python3-mysqldb",
+		probe:   []string{"/usr/bin/python3", "-c", "import argon2, bcrypt, werkzeug, psycopg2, MySQLdb"},
+		install: "apt-get install python3-argon2 python3-bcrypt python3-werkzeug python3-psycopg2 python3-mysqldb",
 		users:   func(database) string { return fmt.Sprintf("preset = %q", kind) },
 		hash:    "password",
 	}
@@ -219,6 +219,71 @@ func TestSpringSecurityReadsWhatRekeyWrote(t *testing.T) {
 func TestBCryptPasswordEncoderAloneReadsWhatRekeyWrote(t *testing.T) {
 	t.Parallel()
 	testFramework(t, spring(true))
+}
+
+// ownTable is an application with a table of its own, which has sessions beside it and no framework's names. more is what
+// else its [users] says.
+func ownTable(more string) framework {
+	const (
+		sum    = `\$[A-Za-z0-9]{16}\$[0-9a-f]`
+		bcrypt = `^\$2b\$(\d\d)\$[./A-Za-z0-9]{53}$`
+	)
+	f := tableOf("custom")
+	f.users = func(database) string {
+		return `preset = "custom"
+table = "member"
+id = "uid"
+mobile = "tel"
+password = "pwd"
+active = "state=1,deleted_at=null"
+sessions = "member_session.uid"
+` + more
+	}
+	f.databases = []string{"sqlite", "postgres", "mysql"}
+	f.table, f.tables, f.hash = "member", map[string]string{"member": "uid"}, "pwd"
+	f.writes = []string{"password_changed_at", "updated_at"}
+	f.unusable, f.inactive = "none", true
+	// The least costs are those of the OWASP Password Storage Cheat Sheet. ASP.NET writes them in base64: CSfA and A1tg are
+	// the low bytes of 600,000 and 220,000.
+	f.formats = []format{
+		{name: "bcrypt", made: bcrypt, least: []int{10}, longest: 72},
+		{name: "werkzeug scrypt", made: `^scrypt:(\d+):(\d+):(\d+)` + sum + `{128}$`, least: []int{1 << 15, 8, 3}},
+		{name: "werkzeug pbkdf2", made: `^pbkdf2:sha256:(\d+)` + sum + `{64}$`, least: []int{600_000}},
+		{name: "werkzeug pbkdf2 sha512", made: `^pbkdf2:sha512:(\d+)` + sum + `{128}$`, least: []int{220_000}},
+		{name: "werkzeug pbkdf2 sha1", made: `^pbkdf2:sha256:(\d+)` + sum + `{64}$`, least: []int{600_000}},
+		{name: "aspnet", made: `^AQAAAAIAA1tgAAAAE[A-Za-z0-9+/]{65}==$`},
+		{name: "aspnet before .NET 7", made: `^AQAAAAEACSfAAAAAE[A-Za-z0-9+/]{65}==$`},
+	}
+	return f
+}
+
+func TestATableOfItsOwnReadsWhatRekeyWrote(t *testing.T) {
+	t.Parallel()
+	testFramework(t, ownTable(""))
+}
+
+// TestATableOfItsOwnWithHashesOfItsOwn has an application whose old hashes rekey does not know, with hash named: these
+// rows are recovered and get it. Without, nobody is registered there.
+func TestATableOfItsOwnWithHashesOfItsOwn(t *testing.T) {
+	t.Parallel()
+	f := ownTable(`hash = "werkzeug_pbkdf2_sha256"`)
+	f.need(t)
+	made := f.formats[2]
+	made.name = "salted md5"
+	for _, engine := range f.databases {
+		t.Run(engine, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t, f, engine, "nist")
+			s.recovers(t, made, newPassword)
+
+			mobile := s.mobile()
+			s.peer.add(t, mobile, oldPassword, made.name)
+			auto := serve(t, s.database, settings{users: ownTable("").users(s.database)})
+			if n := auto.count(t, mobile); n != 0 {
+				t.Errorf("without a named hash, counted %d times, want 0", n)
+			}
+		})
+	}
 }
 
 // inShanghai is newDatabase whose clock shows the time of Shanghai, eight hours ahead of UTC. SQLite has no clock of its

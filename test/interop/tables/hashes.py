@@ -4,17 +4,20 @@ import base64
 import hashlib
 import hmac
 import os
+import secrets
+import struct
 
 import argon2.low_level
 import bcrypt
+import werkzeug.security
 
 
 class Bcrypt:
-    def __init__(self, cost):
-        self.cost = cost
+    def __init__(self, cost, minor=b"2a"):
+        self.cost, self.minor = cost, minor
 
     def make(self, password):
-        return bcrypt.hashpw(password, bcrypt.gensalt(self.cost, b"2a")).decode()
+        return bcrypt.hashpw(password, bcrypt.gensalt(self.cost, self.minor)).decode()
 
     def verify(self, password, stored):
         # As Java's and Go's do, and unlike C's: no more than the hash can hold.
@@ -84,6 +87,90 @@ class Plain:
 
     def verify(self, password, stored):
         return hmac.compare_digest(password, stored.encode())
+
+
+class Werkzeug:
+    """Werkzeug itself, as Flask applications call it."""
+
+    def __init__(self, method):
+        self.method = method
+
+    def make(self, password):
+        return werkzeug.security.generate_password_hash(password.decode(), self.method)
+
+    def verify(self, password, stored):
+        return werkzeug.security.check_password_hash(stored, password.decode())
+
+
+class WerkzeugScrypt:
+    """What Werkzeug makes by default and accepts since 3.0, over the same hashlib.scrypt, for a Werkzeug without it."""
+
+    def make(self, password, salt=None, n=1 << 15, r=8, p=1):
+        salt = salt or secrets.token_hex(8)
+        derived = hashlib.scrypt(password, salt=salt.encode(), n=n, r=r, p=p, maxmem=132 * n * r * p)
+        return f"scrypt:{n}:{r}:{p}${salt}${derived.hex()}"
+
+    def verify(self, password, stored):
+        method, salt, _ = stored.split("$", 2)
+        return hmac.compare_digest(self.make(password, salt, *map(int, method.split(":")[1:])), stored)
+
+
+class ASPNET:
+    """ASP.NET Core's PasswordHasher: HashPasswordV3 and VerifyHashedPasswordV3."""
+
+    DIGESTS = ("sha1", "sha256", "sha512")
+
+    def __init__(self, digest, iterations):
+        self.prf, self.iterations = self.DIGESTS.index(digest), iterations
+
+    def make(self, password):
+        salt = os.urandom(16)
+        derived = hashlib.pbkdf2_hmac(self.DIGESTS[self.prf], password, salt, self.iterations, 32)
+        return base64.b64encode(struct.pack(">BIII", 1, self.prf, self.iterations, 16) + salt + derived).decode()
+
+    def verify(self, password, stored):
+        stored = base64.b64decode(stored, validate=True)
+        version, prf, iterations, length = struct.unpack_from(">BIII", stored)
+        salt, derived = stored[13 : 13 + length], stored[13 + length :]
+        if version != 1 or length < 16 or len(derived) < 16:
+            return False
+        again = hashlib.pbkdf2_hmac(self.DIGESTS[prf], password, salt, iterations, len(derived))
+        return hmac.compare_digest(again, derived)
+
+
+class SaltedMD5:
+    """What an application of 2005 made up for itself."""
+
+    def make(self, password, salt=None):
+        salt = salt or secrets.token_hex(4)
+        return f"md5:{salt}:{hashlib.md5(salt.encode() + password).hexdigest()}"
+
+    def verify(self, password, stored):
+        return hmac.compare_digest(self.make(password, stored.split(":")[1]), stored)
+
+
+# What an application with a table of its own reads, by the name of the format and by what its hashes begin with.
+OWN = {
+    "bcrypt": ("$2b$", Bcrypt(10, b"2b")),
+    "werkzeug scrypt": ("scrypt:", WerkzeugScrypt()),
+    "werkzeug pbkdf2": ("pbkdf2:sha256:", Werkzeug("pbkdf2:sha256")),
+    "werkzeug pbkdf2 sha512": ("pbkdf2:sha512:", Werkzeug("pbkdf2:sha512:50000")),
+    "werkzeug pbkdf2 sha1": ("pbkdf2:sha1:", Werkzeug("pbkdf2:sha1:1000")),
+    "aspnet": ("AQAAAAI", ASPNET("sha512", 100_000)),
+    "aspnet before .NET 7": ("AQAAAAE", ASPNET("sha256", 10_000)),
+    "salted md5": ("md5:", SaltedMD5()),
+}
+
+
+def own_make(format, password):
+    return OWN[format][1].make(password)
+
+
+def own_verify(password, stored):
+    for begin, hasher in OWN.values():
+        if stored.startswith(begin):
+            return hasher.verify(password, stored)
+    raise ValueError("the application does not read this hash")
 
 
 # What PasswordEncoderFactories.createDelegatingPasswordEncoder knows, but for what rekey does not read.

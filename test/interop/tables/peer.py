@@ -9,7 +9,7 @@ import traceback
 import uuid
 
 from databases import Connection
-from hashes import Bcrypt, delegating_make, delegating_verify
+from hashes import Bcrypt, delegating_make, delegating_verify, own_make, own_verify
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -99,8 +99,36 @@ class Spring:
         return names[0][0] if names else ""
 
 
+class Own:
+    """An application with a table of its own, as docs/users.md has one, and sessions beside it."""
+
+    schema = "custom.sql"
+
+    def add(self, mobile, password, format):
+        hash = "" if format == "none" else own_make("bcrypt" if format == "stopped" else format, password)
+        id = str(uuid.uuid4())
+        sql(
+            "INSERT INTO member (uid, tel, pwd, state, nick, points, updated_at) VALUES (?, ?, ?, ?, '小 明', 7, '2026-01-02 03:04:05')",
+            id, mobile, hash, 2 if format == "stopped" else 1,
+        )
+        return id
+
+    def login(self, mobile, password):
+        found = sql("SELECT pwd FROM member WHERE tel = ? AND state = 1 AND deleted_at IS NULL AND pwd <> ''", mobile)
+        return bool(found) and own_verify(password, found[0][0])
+
+    def session(self, mobile):
+        token = str(uuid.uuid4())
+        sql("INSERT INTO member_session SELECT ?, uid FROM member WHERE tel = ?", token, mobile)
+        return token
+
+    def whose(self, session):
+        found = sql("SELECT uid FROM member_session WHERE token = ?", session)
+        return found[0][0] if found else ""
+
+
 sql = Connection()
-kind = {"ruoyi": RuoYi, "gin-vue-admin": GinVueAdmin, "spring": Spring}[os.environ["KIND"]]()
+kind = {"ruoyi": RuoYi, "gin-vue-admin": GinVueAdmin, "spring": Spring, "custom": Own}[os.environ["KIND"]]()
 
 
 def setup(_):
