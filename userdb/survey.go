@@ -107,6 +107,9 @@ func Survey(ctx context.Context, o Options, plan rekey.Plan, within time.Duratio
 	o.Log = nil
 	t, err := New(ctx, o)
 	if err != nil {
+		if l, err := o.Settings.layout(); err == nil {
+			s.report.Table = l.table
+		}
 		s.faults(err)
 		return s.report, outer.Err()
 	}
@@ -117,8 +120,8 @@ func Survey(ctx context.Context, o Options, plan rekey.Plan, within time.Duratio
 		run   func(context.Context) error
 		steps time.Duration // that it may take
 	}{
+		{"rights", s.missingRights, 1}, // first, since without that to read nothing else can be told
 		{"users", s.size, 1},
-		{"rights", s.missingRights, 1},
 		{"rights", s.excessRights, 1},
 		{"index", s.indexes, 1},
 		{"server", s.server, 1},

@@ -15,14 +15,14 @@ func mysqlInspector() inspector {
 	return inspector{
 		name: "MySQL/MariaDB", narrow: []string{"tinyint", "smallint", "mediumint", "int"}, clock: "SELECT UTC_TIMESTAMP(6)",
 		view: mysqlView, about: mysqlAbout, indexes: mysqlIndexes, searches: mysqlSearches, excess: mysqlExcess, server: mysqlServer,
-		triggers: mysqlTriggers, remains: mysqlRemains,
+		triggers: mysqlTriggers, remains: mysqlRemains, closed: mysqlClosed,
 		// MariaDB takes the first and MySQL, from 5.7.8 on, the second; each is a comment to the other.
 		bounded: func(query string, after time.Duration) string {
 			return fmt.Sprintf("/*M! SET STATEMENT max_statement_time=%d FOR */ ", int(after.Seconds())) +
 				strings.Replace(query, "SELECT ", fmt.Sprintf("SELECT /*+ MAX_EXECUTION_TIME(%d) */ ", after.Milliseconds()), 1)
 		},
-		makeIndex: func(kind, table string, c column) string {
-			return mysqlIndex(kind, table, c.name, q(c.name)+mysqlPrefix(c.kind))
+		makeIndex: func(_ context.Context, _ querier, kind, table string, c column) (string, error) {
+			return mysqlIndex(kind, table, c.name, q(c.name)+mysqlPrefix(c.kind)), nil
 		},
 		makeMetaIndex: func(s shape) string { // of a column for keys of any length, of which an index may hold 767 bytes
 			m := s.preset.meta
@@ -137,6 +137,12 @@ func mysqlServer(ctx context.Context, db querier) ([]Finding, error) {
 	}
 	return []Finding{{ID: "server.durability", Severity: Advice, About: "users.dsn", Text: fmt.Sprintf("innodb_flush_log_at_trx_commit is %d: a crash of the "+
 		"server may forget the last resets, whose codes are used up.", flush), Remedy: "SET GLOBAL innodb_flush_log_at_trx_commit = 1;"}}, nil
+}
+
+// mysqlClosed is true as well for a user who may write all the same, which is why a refusal comes before it.
+func mysqlClosed(ctx context.Context, db querier) (closed bool, err error) {
+	err = db.QueryRowContext(ctx, "SELECT @@read_only <> 0 OR @@innodb_read_only <> 0").Scan(&closed)
+	return closed, err
 }
 
 // mysqlTriggers sees those alone on whose table the user has the right TRIGGER.

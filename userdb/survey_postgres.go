@@ -12,10 +12,7 @@ func postgresInspector() inspector {
 	return inspector{
 		name: "PostgreSQL", narrow: []string{"int2", "int4"}, clock: "SELECT pg_catalog.clock_timestamp()",
 		view: postgresView, about: postgresAbout, indexes: postgresIndexes, searches: postgresSearches, excess: postgresExcess, server: postgresServer,
-		triggers: postgresTriggers,
-		makeIndex: func(kind, table string, c column) string {
-			return "CREATE " + kind + " CONCURRENTLY ON " + PostgreSQL().quoteTable(table) + " (" + postgresQuote(c.name) + ");"
-		},
+		triggers: postgresTriggers, closed: postgresClosed, makeIndex: postgresMakeIndex,
 		makeMetaIndex: func(s shape) string { // of this key alone: the values of others may be longer than an index takes
 			m := s.preset.meta
 			return "CREATE INDEX CONCURRENTLY ON " + PostgreSQL().quoteTable(s.metaTable()) + " (" + postgresQuote(m.value) + ") WHERE " +
@@ -25,6 +22,26 @@ func postgresInspector() inspector {
 			return "ALTER TABLE " + PostgreSQL().quoteTable(table) + " ALTER COLUMN " + postgresQuote(c.name) + " TYPE " + to + ";", nil
 		},
 	}
+}
+
+// postgresMakeIndex has the table written to meanwhile, unless it is partitioned, where PostgreSQL can't.
+func postgresMakeIndex(ctx context.Context, db querier, kind, table string, c column) (string, error) {
+	name := PostgreSQL().quoteTable(table)
+	var partitioned bool
+	err := db.QueryRowContext(ctx, "SELECT relkind = 'p' FROM pg_catalog.pg_class WHERE oid = pg_catalog.to_regclass($1)", name).Scan(&partitioned)
+	if err != nil {
+		return "", err
+	}
+	if !partitioned {
+		kind += " CONCURRENTLY"
+	}
+	return "CREATE " + kind + " ON " + name + " (" + postgresQuote(c.name) + ");", nil
+}
+
+// postgresClosed is true on a standby, too.
+func postgresClosed(ctx context.Context, db querier) (closed bool, err error) {
+	err = db.QueryRowContext(ctx, "SELECT pg_catalog.current_setting('transaction_read_only') = 'on'").Scan(&closed)
+	return closed, err
 }
 
 func postgresView(ctx context.Context, db querier, table string) (view bool, err error) {
@@ -59,6 +76,15 @@ func postgresSearches(ctx context.Context, db *sql.DB, s shape, have []index) (b
 	if s.preset.meta != nil {
 		return s.metaIndexed(have), nil
 	}
+	serving, err := postgresParts(ctx, db, s.table, s.mobileColumn.name)
+	if err != nil {
+		return false, err
+	}
+	for _, i := range have {
+		if i.columns[0] == s.mobileColumn.name {
+			serving = append(serving, i.name)
+		}
+	}
 	bare := s
 	bare.active = nil
 	for _, asked := range []shape{s, bare} {
@@ -66,11 +92,21 @@ func postgresSearches(ctx context.Context, db *sql.DB, s shape, have []index) (b
 		if err != nil {
 			return false, err
 		}
-		if slices.ContainsFunc(have, func(i index) bool { return i.columns[0] == s.mobileColumn.name && slices.Contains(used, i.name) }) {
+		if slices.ContainsFunc(used, func(name string) bool { return slices.Contains(serving, name) }) {
 			return true, nil
 		}
 	}
 	return false, nil
+}
+
+// postgresParts are the indexes of the partitions that make up an index which begins with the column. They have names of
+// their own, and stand in plans in its place.
+func postgresParts(ctx context.Context, db *sql.DB, table, column string) ([]string, error) {
+	return texts(db.QueryContext(ctx, `SELECT c.relname::text FROM pg_catalog.pg_index x
+JOIN pg_catalog.pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = x.indkey[0]
+CROSS JOIN LATERAL pg_catalog.pg_partition_tree(x.indexrelid) AS part
+JOIN pg_catalog.pg_class c ON c.oid = part.relid
+WHERE x.indrelid = pg_catalog.to_regclass($1) AND a.attname = $2`, PostgreSQL().quoteTable(table), column))
 }
 
 // postgresPlan lists the indexes that a lookup is done by.

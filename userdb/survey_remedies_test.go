@@ -146,6 +146,22 @@ func TestSurvey_TellsWhyAnIndexDoesNotServe(t *testing.T) {
 	}
 }
 
+// PostgreSQL makes no index of a partitioned table CONCURRENTLY, and searches by those of the partitions.
+func TestSurvey_WhatItSaysToRunServesAPartitionedTable(t *testing.T) {
+	t.Parallel()
+	d := engines()[1].open(t)
+	d.exec(t, "CREATE TABLE people (id BIGINT, mobile TEXT, secret TEXT) PARTITION BY RANGE (id)")
+	d.exec(t, "CREATE TABLE people_first PARTITION OF people FOR VALUES FROM (0) TO (1000)")
+	s := userdb.Settings{Preset: "custom", Table: "people", ID: "id", Mobile: "mobile", Password: "secret", Active: "none", HashFloor: userdbtest.Cheap}
+	r := surveyed(t, d.options(s))
+	for _, id := range []string{"index.number", "index.id"} {
+		d.remedy(t, found(t, r, id, userdb.Mend).Remedy)
+	}
+	r = surveyed(t, d.options(s))
+	found(t, r, "index.number", userdb.Fine)
+	found(t, r, "index.id", userdb.Fine)
+}
+
 // A partial index serves where the rows that it has are those that can be recovered.
 func TestSurvey_AnIndexOfThoseWhoAreThereServes(t *testing.T) {
 	t.Parallel()

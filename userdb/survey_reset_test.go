@@ -129,8 +129,8 @@ func TestSurvey_OfServersThatForgetOrDoNotWriteSaysSo(t *testing.T) {
 		}
 		exec(t, admin, "ALTER ROLE "+quote(d.server.User)+" SET default_transaction_read_only = on")
 		again = serve(t, d.server, d.server.DSN)
-		if f := found(t, surveyed(t, again.options(s)), "rights.write", userdb.Mend); !strings.Contains(f.Text, "read-only") {
-			t.Errorf("it says %q", f.Text)
+		if f := found(t, surveyed(t, again.options(s)), "rights.write", userdb.Mend); !strings.Contains(f.Text, "takes no writes") || f.Remedy != "" {
+			t.Errorf("%+v", f)
 		}
 	})
 	t.Run("a standby", func(t *testing.T) {
@@ -176,6 +176,11 @@ func TestSurvey_OfServersThatForgetOrDoNotWriteSaysSo(t *testing.T) {
 				t.Errorf("%+v", f)
 			}
 		}
+		exec(t, admin, "SET GLOBAL read_only = 1")
+		if f := found(t, surveyed(t, app.options(s)), "rights.write", userdb.Mend); !strings.Contains(f.Text, "takes no writes") || f.Remedy != "" {
+			t.Errorf("%+v", f)
+		}
+		exec(t, admin, "SET GLOBAL read_only = 0")
 		// A clock that is an hour late, as sessions of this server have it. It matters most where a reset writes a time.
 		exec(t, admin, "SET GLOBAL init_connect = 'SET timestamp = UNIX_TIMESTAMP() - 3600'")
 		late := serve(t, d, d.DSN)

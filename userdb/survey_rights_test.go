@@ -139,6 +139,9 @@ func TestSurvey_WithoutATableOrAColumnNamesEveryFault(t *testing.T) {
 		if f := found(t, surveyed(t, d.options(s)), "users.setting", userdb.Mend); f.About != "users.table" {
 			t.Errorf("%+v", f)
 		}
+		if r := surveyed(t, d.options(userdb.Settings{Preset: "laravel"})); r.Table != "users" {
+			t.Errorf("the table that is not there is %q", r.Table)
+		}
 	})
 }
 

@@ -12,7 +12,9 @@ func sqliteInspector() inspector {
 	return inspector{
 		name: "SQLite",
 		view: sqliteView, about: sqliteCount, indexes: sqliteIndexes, searches: sqliteSearches, triggers: sqliteTriggers,
-		makeIndex: func(kind, table string, c column) string { return sqliteIndex(kind, table, c.name) },
+		makeIndex: func(_ context.Context, _ querier, kind, table string, c column) (string, error) {
+			return sqliteIndex(kind, table, c.name), nil
+		},
 		makeMetaIndex: func(s shape) string {
 			return sqliteIndex("INDEX", s.metaTable(), s.preset.meta.key, s.preset.meta.value)
 		},

@@ -31,13 +31,15 @@ type inspector struct {
 	server func(ctx context.Context, db querier) ([]Finding, error)
 	// triggers are the names of those that run when the password is written.
 	triggers func(ctx context.Context, db querier, s shape) ([]string, error)
+	// closed reports whether transactions are read-only, whatever rights there are.
+	closed func(ctx context.Context, db querier) (bool, error)
 	// remains fails if triggers could leave something behind of what is rolled back.
 	remains func(ctx context.Context, db querier) error
 
 	// bounded is a query that the server itself ends after some time.
 	bounded func(query string, after time.Duration) string
 	// makeIndex is SQL that makes an index, of the kind INDEX or UNIQUE INDEX, on a column.
-	makeIndex func(kind, table string, c column) string
+	makeIndex func(ctx context.Context, db querier, kind, table string, c column) (string, error)
 	// makeMetaIndex is SQL that makes one that leads to a value of the number's key.
 	makeMetaIndex func(s shape) string
 	// retype is SQL that changes a column's type and nothing else of it.
@@ -191,7 +193,19 @@ func (s *survey) missingRights(ctx context.Context) error {
 		return err
 	}
 	if err := try(s.table.statements.update); err != nil {
+		closed, unknown := false, error(nil)
+		if ask := s.dialect.inspect.closed; ask != nil {
+			closed, unknown = ask(ctx, s.db)
+		}
+		if closed {
+			s.find(Finding{ID: "rights.write", Severity: Mend, About: "users.dsn", Text: "The server takes no writes from this user: " + harmless(err) +
+				". Name the server that does, or end the read-only mode of this one or of the user."})
+			return nil
+		}
 		refused("rights.write", s.report.Table, "A new password can't be written", err)
+		if unknown != nil {
+			return unknown
+		}
 	}
 	for i, o := range s.shape.sessions {
 		if err := try(s.table.statements.deletes[i]); err != nil {
@@ -234,7 +248,9 @@ func (s *survey) indexes(ctx context.Context) error {
 			return err
 		}
 	}
-	s.uniqueID(ofUsers)
+	if err := s.uniqueID(ctx, ofUsers); err != nil {
+		return err
+	}
 	if slices.Contains(s.dialect.inspect.narrow, s.shape.mobileColumn.kind) {
 		return nil // it can't even be asked for
 	}
@@ -246,8 +262,8 @@ func (s *survey) indexes(ctx context.Context) error {
 		f.Severity = Mend
 		if s.shape.preset.meta != nil {
 			f.Remedy = s.dialect.inspect.makeMetaIndex(s.shape)
-		} else {
-			f.Remedy = s.dialect.inspect.makeIndex("INDEX", s.shape.table, s.shape.mobileColumn)
+		} else if f.Remedy, err = s.dialect.inspect.makeIndex(ctx, s.db, "INDEX", s.shape.table, s.shape.mobileColumn); err != nil {
+			return err
 		}
 		f.Text = "No index leads from a number to its account: each request reads the whole table."
 		for _, i := range s.have {
@@ -289,13 +305,15 @@ func (s *survey) sessionIndex(ctx context.Context, o owned) error {
 	if !ok || slices.ContainsFunc(have, func(i index) bool { return i.whole() && i.columns[0] == c.name }) {
 		return nil
 	}
-	s.find(Finding{ID: "index.sessions", Severity: Advice, About: o.table + "." + c.name, Text: "No index leads from an account to its sessions: a reset " +
-		"reads the whole table, and may wait for others or keep them waiting.", Remedy: s.dialect.inspect.makeIndex("INDEX", o.table, c)})
-	return nil
+	f := Finding{ID: "index.sessions", Severity: Advice, About: o.table + "." + c.name, Text: "No index leads from an account to its sessions: a reset " +
+		"reads the whole table, and may wait for others or keep them waiting."}
+	f.Remedy, err = s.dialect.inspect.makeIndex(ctx, s.db, "INDEX", o.table, c)
+	s.find(f)
+	return err
 }
 
 // uniqueID looks whether the id is one account's alone. A reset that met several rows would fail.
-func (s *survey) uniqueID(have []index) {
+func (s *survey) uniqueID(ctx context.Context, have []index) (err error) {
 	id := s.shape.idColumn.name
 	leads := func(i index) bool { return i.whole() && i.columns[0] == id }
 	s.ordered = slices.ContainsFunc(have, leads)
@@ -306,8 +324,10 @@ func (s *survey) uniqueID(have []index) {
 		f.Severity = Advice
 		f.Text = "This is a view, and it could not be told whether " + id + " is unique; look at the tables behind it."
 	default:
-		f.Severity, f.Remedy = Mend, s.dialect.inspect.makeIndex("UNIQUE INDEX", s.shape.table, s.shape.idColumn)
+		f.Severity = Mend
+		f.Remedy, err = s.dialect.inspect.makeIndex(ctx, s.db, "UNIQUE INDEX", s.shape.table, s.shape.idColumn)
 		f.Text = "No primary key or unique index makes the column " + id + " unique: a reset may find several rows and fail, and reads the whole table."
 	}
 	s.find(f)
+	return err
 }
