@@ -102,7 +102,7 @@ func (c *grantsCommand) grant(t *terminal, config *config, o userdb.GrantOptions
 	if unreached != nil {
 		fmt.Fprintf(&b, "-- It could not be asked what is there: %s.\n", oneLine(unreached.Error()))
 	} else if grants.Unseen != nil {
-		fmt.Fprintf(&b, "-- It could not be seen what is there: %s.\n", oneLine(grants.Unseen.Error()))
+		fmt.Fprintf(&b, "-- Not all that may be there could be seen: %s.\n", oneLine(grants.Unseen.Error()))
 	}
 	if config.Users.Preset == embeddedPreset {
 		fmt.Fprint(&b, "-- rekey makes the users table itself, when it first starts, and so needs the right to make one.\n")

@@ -46,8 +46,12 @@ func TestGrantsLeadFromNoRoleToAServiceThatStarts(t *testing.T) {
 			t.Errorf("%s: %q is not in\n%s", what, says, grants)
 		}
 		run(grants)
-		if err := starts(); (err == nil) != works {
+		err := starts()
+		if (err == nil) != works {
 			t.Fatalf("%s: %v, after\n%s", what, err, grants)
+		}
+		if err != nil && !strings.HasSuffix(err.Error(), "; grant what rekey grants prints") {
+			t.Errorf("%s: it says %v", what, err)
 		}
 	}
 	step("with no rights", "\n-- GRANT UPDATE (\"remember_token\") ON \"public\".\"users\" TO ", false)

@@ -56,7 +56,11 @@ func openUsers(ctx context.Context, c *config, d *databases.Set, log *slog.Logge
 		err = users.Rehearse(ctx)
 	}
 	if _, setting := errors.AsType[*userdb.SettingError](err); err != nil && !setting {
-		err = fmt.Errorf("users.dsn: %w; grant what rekey grants prints, and see what rekey doctor says", err)
+		remedy := "rekey doctor says more"
+		if databases.Denied(err) {
+			remedy = "grant what rekey grants prints"
+		}
+		err = fmt.Errorf("users.dsn: %w; %s", err, remedy)
 	}
 	if err != nil {
 		return nil, err

@@ -103,6 +103,16 @@ func mysqlAnswer(e *mysql.MySQLError) string {
 	return fmt.Sprintf("the server says: %s (%d)", oneLine(e.Message), e.Number)
 }
 
+// Denied reports whether a server refused a statement for want of a right.
+func Denied(err error) bool {
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return e.Code == "42501" // insufficient_privilege
+	}
+	e, ok := errors.AsType[*mysql.MySQLError](err)
+	// ER_DBACCESS_DENIED_ERROR, ER_TABLEACCESS_DENIED_ERROR, ER_COLUMNACCESS_DENIED_ERROR
+	return ok && slices.Contains([]uint16{1044, 1142, 1143}, e.Number)
+}
+
 // distrust tells what is wrong with the server's certificate, or with its TLS; "" if nothing is.
 func distrust(err error) string {
 	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
@@ -176,6 +186,10 @@ func (s Source) otherwise(err error) string {
 		err = e.Unwrap() // without user and database, which we name
 	}
 	text := oneLine(err.Error())
+	// So pgconn writes an answer that it did not expect, which has no cause.
+	if said := strings.ReplaceAll(text, ": %!w(<nil>)", ""); said != text {
+		return said + "; see whether it is a " + s.server() + " that answers there"
+	}
 	if s.tls.mode == require || s.tls.verifies() {
 		text += "; the server must have TLS, since sslmode is " + s.tls.mode
 	}

@@ -65,6 +65,7 @@ func TestWhatAServerSaysIsToldAsWhatToDo(t *testing.T) {
 		{host, io.ErrUnexpectedEOF, "whether it is a PostgreSQL that answers there"},
 		{socket, mysql.ErrInvalidConn, "whether it is a MySQL that answers there"},
 		{host, pgconn.ErrStandbyConnection, "name the primary too"},
+		{host, errors.New("unexpected: %!w(<nil>)"), "unexpected; see whether it is a PostgreSQL that answers there"},
 		{host, errors.New("odd\nthing"), "odd thing; if it asks for the password in clear"},
 		{socket, errors.New("odd\nthing"), "odd thing"},
 		// What the server answered counts, whatever the other ways to it failed for.
