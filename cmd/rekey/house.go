@@ -78,8 +78,11 @@ func openEmbedded(ctx context.Context, c *config, d *databases.Set, log *slog.Lo
 		return nil, err
 	}
 	users, err := userdb.NewEmbedded(ctx, o)
+	if _, setting := errors.AsType[*userdb.SettingError](err); err != nil && !setting { // which names its own
+		err = fmt.Errorf("users.dsn: %w", err)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("users.dsn: %w", err)
+		return nil, err
 	}
 	return users, nil
 }
@@ -112,7 +115,8 @@ func userDialect(kind databases.Kind) userdb.Dialect {
 func (c *config) userSettings() userdb.Settings {
 	s := userdb.Settings{
 		Preset: c.Users.Preset, Table: c.Users.Table, ID: c.Users.ID, Mobile: c.Users.Mobile, Password: c.Users.Password,
-		Active: c.Users.Active, Sessions: c.Users.Sessions, MobileFormat: c.Users.MobileFormat, Hash: c.Users.Hash, HashFloor: c.Users.HashFloor, RecoverUnusable: c.Users.RecoverUnusable,
+		Active: c.Users.Active, Sessions: c.Users.Sessions, MobileFormat: c.Users.MobileFormat,
+		Hash: c.Users.Hash, HashFloor: c.Users.HashFloor, RecoverUnusable: c.Users.RecoverUnusable,
 	}
 	if c.Numbers.Plan != anyRegion && c.Numbers.Plan != mainland {
 		s.CallingCode = fmt.Sprint(phonenumbers.GetCountryCodeForRegion(c.Numbers.Plan))
