@@ -62,7 +62,7 @@ func (s Settings) Validate() error {
 	return err
 }
 
-// layout is what Settings come to. What of it is optional is there once layout.fit has seen the table.
+// layout is what Settings come to. What of it is optional is there once examine has seen the tables.
 type layout struct {
 	preset               preset
 	table                string
@@ -190,7 +190,8 @@ func (l *layout) parseMeta() error {
 	return nil
 }
 
-// parseSessions reads Settings.Sessions; left out, it is what the preset knows.
+// parseSessions reads Settings.Sessions; left out, it is what the preset knows, of the users table's schema: a table of
+// that name elsewhere is another application's, whose users have the same ids.
 func (l *layout) parseSessions(s string) error {
 	optional := s == ""
 	entries := l.preset.sessions
@@ -204,6 +205,9 @@ func (l *layout) parseSessions(s string) error {
 			return fmt.Errorf("%q is not of the form table.column, where the column has the id of the user", entry)
 		}
 		o := owned{table: entry[:dot], column: entry[dot+1:], optional: optional}
+		if schema, _ := splitName(l.table); optional && schema != "" {
+			o.table = schema + "." + o.table
+		}
 		if err := errors.Join(checkTable(o.table), checkName(o.column)); err != nil {
 			return err
 		}
