@@ -3,7 +3,7 @@ package userdb
 import "strings"
 
 // preset is the shape of a users table as some framework makes it: data, from which statements are written. Columns that
-// only some tables of the kind have are used where they are there (package userdb, layout.fit).
+// only some tables of the kind have are used where they are there (examine).
 type preset struct {
 	table, id, mobile, password string
 	active                      string // what makes an account recoverable, in the syntax of Settings.Active
@@ -17,7 +17,7 @@ type preset struct {
 	reads []string // the hashes that the framework can read, by their names in package passhash; none: all but the legacy ones
 	hash  string   // the recipe for a row whose own hash is no example to follow; empty: none, the setting must name it
 
-	longest int // characters that the framework's login form takes; 0: no bound of its own
+	longest int // characters that the framework's login form takes, as Java counts them (UTF-16); 0: no bound of its own
 	// submitted is what the framework's login form makes of a password that somebody types; nil: nothing.
 	submitted func(typed string) string
 }

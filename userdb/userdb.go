@@ -17,7 +17,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync/atomic"
-	"unicode/utf8"
+	"unicode/utf16"
 
 	"rekey"
 	"rekey/passhash"
@@ -327,7 +327,7 @@ func (t *Table) raise(r passhash.Recipe) passhash.Recipe {
 
 // make hashes in the pool.
 func (t *Table) make(ctx context.Context, r passhash.Recipe, password string) (string, error) {
-	if most := t.shape.preset.longest; most > 0 && utf8.RuneCountInString(password) > most {
+	if most := t.shape.preset.longest; most > 0 && len(utf16.Encode([]rune(password))) > most {
 		return "", fmt.Errorf("%w: its login takes at most %d characters", rekey.ErrPassword, most)
 	}
 	submitted := t.submitted(password)
