@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // What Parse and ParseRecipe refuse; the errors wrap these and say why.
@@ -75,7 +76,8 @@ type format struct {
 	recipe func(params string) (Recipe, error) // what follows name and "$" in settings; empty: the least for new hashes; nil: never made
 }
 
-func formats() []format {
+// formats are those that are known. They are put together once: Parse is part of every look at a row.
+var formats = sync.OnceValue(func() []format {
 	return []format{
 		phcArgon2.format(), phcArgon2i.formatOfRecipes(),
 		plainBcrypt.format(),
@@ -89,7 +91,7 @@ func formats() []format {
 		werkzeugSHA256.format("pbkdf2:", parseWerkzeugPBKDF2), werkzeugSHA512.format("", nil),
 		aspnetSHA256.format(aspnetPrefix, parseASPNET), aspnetSHA512.format("", nil),
 	}
-}
+})
 
 // maxStored bounds a stored hash before it is looked at. Frameworks give the column 128 to 255 characters, and the
 // longest hash within the bounds of its format is shorter than that.
