@@ -15,6 +15,7 @@ type preset struct {
 	meta     *meta    // the number does not stand in the table itself; mobile is the key that it stands under
 
 	reads []string // the hashes that the framework can read, by their names in package passhash; none: all but the legacy ones
+	least int64    // characters of the shortest hash that is made for it; 0: those of bcrypt, shortestHash
 	hash  string   // the recipe for a row whose own hash is no example to follow; empty: none, the setting must name it
 
 	longest int // characters that the framework's login form takes, as Java counts them (UTF-16); 0: no bound of its own
@@ -53,6 +54,9 @@ func changed(more ...write) []write {
 	return append([]write{{"password_changed_at", toNow}, {"updated_at", toNow}}, more...)
 }
 
+// shortestHash is the length of bcrypt's hashes, in characters. None of those that are made is shorter.
+const shortestHash = 60
+
 // anyBcrypt is bcrypt as found, $2a$, $2b$ or $2y$.
 const anyBcrypt = "bcrypt"
 
@@ -72,7 +76,8 @@ func presets() map[string]preset {
 			writes: changed(),
 			reads: []string{"pbkdf2_sha256", "pbkdf2_sha1", "django_argon2", "django_bcrypt_sha256", "django_bcrypt", "django_scrypt",
 				"md5", "sha1", "unsalted_md5", "unsalted_sha1"},
-			hash: "pbkdf2_sha256",
+			hash:  "pbkdf2_sha256",
+			least: shortestHash + int64(len("bcrypt$")),
 		},
 
 		// Illuminate\Auth. A reset renews remember_token as Illuminate\Foundation\Auth\ResetsPasswords does, by which

@@ -1,6 +1,7 @@
 package userdb
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -198,4 +199,18 @@ func (w write) fits(c column) bool {
 	default:
 		return true
 	}
+}
+
+// roomy fails unless the columns have room for a number, where it is known how long one is, and for any hash at all.
+func (s shape) roomy() error {
+	var faults []error
+	if c := s.mobileColumn; c.most > 0 && s.calling == chinese && c.most < 13_000_000_000 {
+		faults = append(faults, &SettingError{Key: "mobile", Err: fmt.Errorf("the column %s is of the type %s, which has no room for a mobile "+
+			"number of eleven digits; rekey doctor says how to widen it", c.name, c.kind)})
+	}
+	if c, least := s.passwordColumn, cmp.Or(s.preset.least, shortestHash); c.length > 0 && c.length < least {
+		faults = append(faults, &SettingError{Key: "password", Err: fmt.Errorf("the column %s holds %d characters, and a hash has %d or more; "+
+			"rekey doctor says how to widen it", c.name, c.length, least)})
+	}
+	return errors.Join(faults...)
 }

@@ -97,11 +97,10 @@ func (t *Table) Ping(ctx context.Context) error {
 }
 
 // Rehearse runs every statement of a reset on no row and rolls back: it fails if a reset could not work, for want of a
-// right, of a column, of room for a number, or of a database that takes writes.
+// right, of a column, of room for a number or a hash, or of a database that takes writes.
 func (t *Table) Rehearse(ctx context.Context) error {
-	if c := t.shape.mobileColumn; c.most > 0 && t.shape.calling == chinese && c.most < 13_000_000_000 {
-		return &SettingError{Key: "mobile", Err: fmt.Errorf("the column %s is of the type %s, which has no room for a mobile number of "+
-			"eleven digits; rekey doctor says how to widen it", c.name, c.kind)}
+	if err := t.shape.roomy(); err != nil {
+		return err
 	}
 	err := t.dialect.transact(ctx, t.write, func(tx querier) error {
 		for _, s := range append([]statement{t.statements.update}, t.statements.deletes...) {
