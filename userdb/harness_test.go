@@ -66,7 +66,7 @@ type database struct {
 
 func sqliteFile(t testing.TB, file string) *database {
 	t.Helper()
-	d := &database{DB: opened(t, "sqlite:"+file), dialect: userdb.SQLite(), own: connect(t, file, "?_pragma=busy_timeout(60000)")}
+	d := &database{DB: opened(t, "sqlite:"+file), dialect: userdb.SQLite(), own: connect(t, file, "?_pragma=busy_timeout(60000)&_pragma=synchronous(OFF)")}
 	d.own.SetMaxOpenConns(1)
 	return d
 }
