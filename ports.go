@@ -18,8 +18,8 @@ type Directory interface {
 
 	// SetPassword stores a hash of password, in the table's own format, if the row's id, number and password still
 	// are what a says: one compare-and-set in one transaction. ErrStale: they are not, and nothing was written.
-	// ErrBusy: no place in the hashing pool. ErrPassword: the table's format can't hold this password. Any other error: not written, or not known to be written; the next Find
-	// tells.
+	// ErrBusy: no place in the hashing pool. ErrPassword: the application can't take this password. Any other error: not
+	// written, or not known to be written; the next Find tells.
 	SetPassword(ctx context.Context, a Account, password string) error
 }
 

@@ -54,3 +54,42 @@ func TestAColumnWithoutRoomForAnyHashIsAFaultOfARehearsal(t *testing.T) {
 		}
 	})
 }
+
+// What pads its integers with zeros compares otherwise than it reads: every reset would be taken for stale.
+func TestPaddedIntegersAreRefused(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, d *database) {
+		if d.Kind != databases.MySQL {
+			return
+		}
+		d.exec(t, "CREATE TABLE users (id INT(10) ZEROFILL PRIMARY KEY, mobile BIGINT(13) ZEROFILL, password VARCHAR(255), is_active BOOLEAN)")
+		if _, err := userdb.New(t.Context(), d.options(userdb.Settings{})); keys(t, err) != "id mobile" {
+			t.Errorf("%v, want faults in id and mobile", err)
+		}
+	})
+}
+
+// A table of sessions whose ids can't be those of the people is not theirs: an older one that was left there.
+func TestSessionsOfOtherIDsAreLeftAlone(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, d *database) {
+		if d.Kind != databases.PostgreSQL {
+			return
+		}
+		const id = "6f1f7a3c-0000-4000-8000-000000000001"
+		d.exec(t, "CREATE TABLE users (id UUID PRIMARY KEY, mobile TEXT, password TEXT)")
+		d.exec(t, "CREATE TABLE sessions (id TEXT, user_id BIGINT)")
+		d.exec(t, "INSERT INTO users VALUES ('"+id+"', '13800000001', '"+userdbtest.Hash(t, "bcrypt$2y$10", "Abc123")+"')")
+		d.exec(t, "INSERT INTO sessions VALUES ('s', 1)")
+		table := d.table(t, userdb.Settings{Preset: "laravel"})
+		if err := table.SetPassword(t.Context(), account(t, table, "13800000001"), "New456"); err != nil {
+			t.Error(err)
+		}
+		if left := value[int](t, d, "SELECT COUNT(*) FROM sessions"); left != 1 {
+			t.Errorf("%d sessions are left, want 1", left)
+		}
+		if _, err := userdb.New(t.Context(), d.options(userdb.Settings{Preset: "laravel", Sessions: "sessions.user_id"})); keys(t, err) != "sessions" {
+			t.Errorf("named, they are no fault: %v", err)
+		}
+	})
+}

@@ -127,6 +127,13 @@ func examine(ctx context.Context, db querier, d Dialect, l layout) (shape, error
 			}
 			continue
 		}
+		if s.idColumn.kind == "uuid" && found.class == classInteger {
+			// Another table of that name, or of a time before the ids were such: PostgreSQL fails to compare them.
+			if !o.optional {
+				fault("sessions", "the column %s of %s is of integers, and the users' ids are UUIDs; name the column that has them", found.name, o.table)
+			}
+			continue
+		}
 		if found.raw {
 			fault("sessions", "the column %s of %s is of the type %q, in which an id can't be looked up as a text; name another", found.name, o.table, found.kind)
 		}

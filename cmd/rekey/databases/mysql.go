@@ -25,6 +25,8 @@ const (
 //     writes what the row had already is no failed one (T20).
 //   - The SQL mode is strict whatever the engine: a hash that is too long for its column is an error and never a part of
 //     a hash. Nothing else is in it that changes what a statement means, such as PAD_CHAR_TO_FULL_LENGTH.
+//   - Every statement outside a transaction is one of its own, whatever the server's autocommit: a connection would else
+//     read for ever what it read first.
 //   - Texts are utf8mb4. Values are put into the statement by the driver, which saves a round trip each
 //     (interpolateParams) and is safe in UTF-8; it learns of NO_BACKSLASH_ESCAPES from the server.
 //   - DATETIME and TIMESTAMP are read as time.Time, with what the session's clock shows taken for UTC. The session's time
@@ -52,7 +54,7 @@ func (s Source) mysql() (driver.Connector, error) {
 	c.ReadTimeout, c.WriteTimeout = lastResort, lastResort
 	c.MaxAllowedPacket = largestStatement
 	c.ClientFoundRows, c.InterpolateParams, c.ParseTime, c.RejectReadOnly = true, true, true, true
-	c.Params = map[string]string{"sql_mode": "'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'"}
+	c.Params = map[string]string{"sql_mode": "'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'", "autocommit": "1"}
 	c.ConnectionAttributes = "program_name:rekey"
 	c.Logger = &mysql.NopLogger{}
 	err := c.Apply(

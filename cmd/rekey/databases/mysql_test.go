@@ -130,3 +130,34 @@ func TestAServerThatBecameReadOnlyLosesItsConnections(t *testing.T) {
 		t.Error("the connection is the same")
 	}
 }
+
+// A server may be set to leave the end of each transaction to its clients. A connection that reads outside one would then
+// read for ever what it read first.
+func TestAReadSeesWhatOthersWroteWhateverAutocommitIs(t *testing.T) {
+	t.Parallel()
+	s := servers.StartMariaDB(t)
+	d := s.NewDatabase(t)
+	own := d.Admin().Open(t)
+	for _, statement := range []string{"SET GLOBAL autocommit = 0", "CREATE TABLE t (x INT) ENGINE=InnoDB", "INSERT INTO t VALUES (1)", "COMMIT"} {
+		if _, err := own.ExecContext(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var all Set
+	defer all.Close()
+	db, err := all.Open(t.Context(), "users.dsn", d.DSN+"?connect_timeout=60&pool_max=1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want := 1; want <= 3; want++ {
+		var x int
+		if err := db.Read.QueryRowContext(t.Context(), "SELECT x FROM t").Scan(&x); err != nil || x != want {
+			t.Fatalf("read %d, %v, want %d", x, err, want)
+		}
+		for _, statement := range []string{"UPDATE t SET x = x + 1", "COMMIT"} {
+			if _, err := own.ExecContext(t.Context(), statement); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
