@@ -33,7 +33,7 @@ tools: ## what the tests need beside Go: compiler, browser, database servers, fr
 
 .PHONY: test
 test: tools ## all tests with the race detector, those in the browser included
-	$(GO) test -race -timeout 15m $(PACKAGES)
+	$(GO) test -race -timeout 25m $(PACKAGES)
 
 .PHONY: test-all
 test-all: tools ## the same three times in random order, then every fuzz target with ten times the inputs

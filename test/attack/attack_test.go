@@ -19,12 +19,20 @@ func TestT01_OverThreeReplicasNoGuessIsFree(t *testing.T) {
 	w := newTown(t, nil)
 	flow, code := w.code(visitor{}, ann)
 	before := w.houses[0].Hash(t, ann)
-	wrong := embedded.Wrong(code, 2000)
-	counts, _ := w.volley(2000, func(i int) string {
+	const volley, budget = 2000, 5
+	wrong := embedded.Wrong(code, volley+budget)
+	counts, _ := w.volley(volley, func(i int) string {
 		return rawPost(base, fmt.Sprintf(`{"mobile":%q,"sms_code":%q,"new_password":%q,"flow":%q}`, ann, wrong[i], newPassword, flow))
 	})
-	if counts["403 4103"] != 5 || counts["429 4201"] != 1995 {
+	// On a slow machine the store is busy for some, who were compared or not: what of the budget is left is spent after them.
+	compared, busy := counts["403 4103"], counts["503 4500"]
+	if compared > budget || busy == 0 && compared != budget || compared+busy+counts["429 4201"] != volley {
 		t.Fatalf("%v", counts)
+	}
+	for _, guess := range wrong[volley : volley+budget-compared] {
+		if a := w.reset(visitor{flow: flow}, ann, guess, newPassword); a.Errno != "4103" && a.Status != 429 {
+			t.Fatalf("%+v", a)
+		}
 	}
 	if a := w.reset(visitor{flow: flow}, ann, code, newPassword); a.Status != 429 || w.houses[0].Hash(t, ann) != before {
 		t.Fatalf("%+v", a)
@@ -142,7 +150,9 @@ func TestT13_StrangerCannotBurnCode(t *testing.T) {
 	counts, _ := w.volley(1000, func(i int) string {
 		return rawPost(base, fmt.Sprintf(`{"mobile":%q,"sms_code":%q,"new_password":%q}`, ann, wrong[i], newPassword))
 	})
-	if counts["403 4103"] != 3 || counts["429 4201"] != 997 {
+	// On a slow machine the store is busy for some, who were compared or not.
+	compared, busy := counts["403 4103"], counts["503 4500"]
+	if compared > 3 || busy == 0 && compared != 3 || compared+busy+counts["429 4201"] != 1000 {
 		t.Fatalf("%v", counts)
 	}
 	if a := w.reset(visitor{flow: flow, replica: 2}, ann, code, newPassword); a.Errno != "0" {

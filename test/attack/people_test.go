@@ -29,7 +29,8 @@ func TestT04_FiveHundredRightCodesAreOneChange(t *testing.T) {
 		counts, winner := w.volley(500, func(i int) string {
 			return rawPost(base, fmt.Sprintf(`{"mobile":%q,"sms_code":%q,"new_password":"race%dWinner","flow":%q}`, ann, code, i, flow))
 		})
-		if counts["200 0"] != 1 || counts["200 0"]+counts["200 4103"]+counts["503 4500"] != 500 {
+		// The hashing queue is full for most; on a slow machine the database is busy for some.
+		if counts["200 0"] != 1 || counts["200 0"]+counts["200 4103"]+counts["503 4500"]+counts["503 4001"] != 500 {
 			t.Fatalf("%v", counts)
 		}
 		if !w.houses[0].Accepts(t, ann, fmt.Sprintf("race%dWinner", winner)) {
