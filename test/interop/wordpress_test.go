@@ -81,8 +81,6 @@ func testWordPress(t *testing.T, f framework) {
 		form.longest = 0 // it is not too long
 		s.refuses(t, form, strings.Repeat(" ", 10))
 	})
-	t.Run("numbers", s.numbers)
-	t.Run("who can't be recovered", s.unrecoverable)
 	for name, show := range f.also {
 		t.Run(name, func(t *testing.T) { show(s, t) })
 	}
@@ -91,6 +89,8 @@ func testWordPress(t *testing.T, f framework) {
 func TestWordPressReadsWhatRekeyWrote(t *testing.T) {
 	f := wordpress()
 	f.also = map[string]func(*site, *testing.T){
+		"numbers":                                  (*site).numbers,
+		"who can't be recovered":                   (*site).unrecoverable,
 		"whoever was signed in no longer is":       (*site).signsOutOfWordPress,
 		"a link mailed before is void":             (*site).voidsTheLink,
 		"a number is read under its key":           (*site).readsItsKey,
