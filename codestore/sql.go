@@ -14,50 +14,6 @@ import (
 	"rekey"
 )
 
-// Dialect is what the store must know of a database. The statements are all there are; $1, $2 … or ? as the database
-// has it.
-type Dialect struct {
-	Name string
-	// Tables makes the store's tables; each statement does nothing where it has been run before. %s is the table.
-	Tables []string
-	// Now reads the database's clock in microseconds since the Unix epoch.
-	Now string
-	// Load reads name and state of the documents whose names stand in a JSON array, so that nobody else can change or
-	// make them before this transaction ends. The names are sorted: rows are to be locked in that order.
-	Load string
-	// Save stores the documents in a JSON array of objects: name, state, and expires in microseconds since the Unix epoch.
-	Save string
-	// Drop removes the documents whose names stand in a JSON array.
-	Drop string
-	// Sweep removes at most so many documents with an expiry up to an instant: instant, count.
-	Sweep string
-}
-
-// SQLite is the dialect of SQLite 3.42 and later (unixepoch with subsec). A transaction must begin with the write lock
-// (modernc.org/sqlite: _txlock=immediate), which also covers documents that are not there yet. With WAL and
-// synchronous=NORMAL a power cut may forget the last codes and counts, never a reset: that is decided in the users
-// table.
-func SQLite() Dialect {
-	return Dialect{
-		Name: "sqlite",
-		Tables: []string{
-			`CREATE TABLE IF NOT EXISTS %s (
-				name       TEXT PRIMARY KEY,
-				state      TEXT NOT NULL,
-				expires_at INTEGER NOT NULL
-			) WITHOUT ROWID`,
-			`CREATE INDEX IF NOT EXISTS %[1]s_expires_at ON %[1]s (expires_at)`,
-		},
-		Now:  `SELECT CAST(unixepoch('subsec') * 1000000 AS INTEGER)`,
-		Load: `SELECT name, state FROM %s WHERE name IN (SELECT value FROM json_each(?))`,
-		Save: `INSERT INTO %s (name, state, expires_at)
-			SELECT value ->> 'name', value ->> 'state', value ->> 'expires' FROM json_each(?) WHERE true
-			ON CONFLICT (name) DO UPDATE SET state = excluded.state, expires_at = excluded.expires_at`,
-		Drop:  `DELETE FROM %s WHERE name IN (SELECT value FROM json_each(?))`,
-		Sweep: `DELETE FROM %[1]s WHERE name IN (SELECT name FROM %[1]s WHERE expires_at <= ? LIMIT ?)`,
-	}
-}
-
 const (
 	numbersTable = "rekey_numbers"
 	budgetsTable = "rekey_budgets"
@@ -72,6 +28,8 @@ const (
 	stepTime = 6 * time.Second
 	// sweepSize is how many expired rows go at a time, so that a sweep never holds up the requests for long.
 	sweepSize = 500
+	// beginTries is how many connections may have died in the pool: the two engines of a store leave at most two there.
+	beginTries = 3
 )
 
 // NewSQL makes a store in db, which Migrate has prepared. It stays the caller's to close, after the store. For SQLite db
@@ -90,7 +48,7 @@ func NewSQL(ctx context.Context, db *sql.DB, d Dialect) (*Store, error) {
 	}}, nil
 }
 
-// Migrate makes the store's tables where they are missing.
+// Migrate makes the store's tables where they are missing. Several processes may do it at once.
 func Migrate(ctx context.Context, db *sql.DB, d Dialect) error {
 	for _, statement := range Schema(d) {
 		if _, err := db.ExecContext(ctx, statement); err != nil {
@@ -104,7 +62,7 @@ func Migrate(ctx context.Context, db *sql.DB, d Dialect) error {
 func Schema(d Dialect) []string {
 	var all []string
 	for _, table := range []string{numbersTable, budgetsTable} {
-		for _, statement := range d.Tables {
+		for _, statement := range d.tables {
 			all = append(all, fmt.Sprintf(statement, table))
 		}
 	}
@@ -112,16 +70,43 @@ func Schema(d Dialect) []string {
 }
 
 // table is an engine on a SQL table with a row a document. Updates that wait at the same time share one transaction,
-// which takes the database's locks before it reads: what no lock of the database could order, such as two replicas on
-// one file, waits for the other's commit. One goroutine runs the transactions; database connections that write gain
-// nothing from being many on SQLite, and little elsewhere for rows that everybody wants.
+// which locks all its documents before it reads. One goroutine runs the transactions; database connections that write
+// gain nothing from being many on SQLite, and little elsewhere for rows that everybody wants.
 type table[D any, P document[D]] struct {
-	db                           *sql.DB
-	now, load, save, drop, purge *sql.Stmt
-	jobs                         chan *job[D]
-	stop                         chan struct{}
-	stopped                      sync.WaitGroup
-	once                         sync.Once
+	db                                  *sql.DB
+	isolation                           *sql.TxOptions
+	lock, load, save, drop, stale, sink statement
+	jobs                                chan *job[D]
+	stop                                chan struct{}
+	stopped                             sync.WaitGroup
+	once                                sync.Once
+}
+
+// statement is SQL, prepared where the dialect says so.
+type statement struct {
+	text     string
+	prepared *sql.Stmt
+}
+
+func (s statement) query(ctx context.Context, tx *sql.Tx, args ...any) (*sql.Rows, error) {
+	if s.prepared != nil {
+		return tx.StmtContext(ctx, s.prepared).QueryContext(ctx, args...)
+	}
+	return tx.QueryContext(ctx, s.text, args...)
+}
+
+// exec runs the statement with one argument in JSON.
+func (s statement) exec(ctx context.Context, tx *sql.Tx, argument any) error {
+	text, err := json.Marshal(argument)
+	if err != nil {
+		return err
+	}
+	if s.prepared != nil {
+		_, err = tx.StmtContext(ctx, s.prepared).ExecContext(ctx, string(text))
+	} else {
+		_, err = tx.ExecContext(ctx, s.text, string(text))
+	}
+	return err
 }
 
 type job[D any] struct {
@@ -133,19 +118,28 @@ type job[D any] struct {
 }
 
 func newTable[D any, P document[D]](ctx context.Context, db *sql.DB, d Dialect, name string) (*table[D, P], error) {
-	t := &table[D, P]{db: db, jobs: make(chan *job[D]), stop: make(chan struct{})}
+	t := &table[D, P]{db: db, isolation: d.isolation, jobs: make(chan *job[D]), stop: make(chan struct{})}
+	var there int
+	if err := db.QueryRowContext(ctx, "SELECT COUNT(*) FROM "+name+" WHERE 1 = 0").Scan(&there); err != nil {
+		return nil, fmt.Errorf("the code store's tables: %w", err)
+	}
 	for _, s := range []struct {
-		into *(*sql.Stmt)
+		into *statement
 		text string
 	}{
-		{&t.now, d.Now}, {&t.load, fmt.Sprintf(d.Load, name)}, {&t.save, fmt.Sprintf(d.Save, name)},
-		{&t.drop, fmt.Sprintf(d.Drop, name)}, {&t.purge, fmt.Sprintf(d.Sweep, name)},
+		{&t.lock, d.lock}, {&t.load, d.load}, {&t.save, d.save}, {&t.drop, d.drop}, {&t.stale, d.stale}, {&t.sink, d.sink},
 	} {
-		statement, err := db.PrepareContext(ctx, s.text)
-		if err != nil {
+		if s.text == "" {
+			continue
+		}
+		s.into.text = fmt.Sprintf(s.text, name)
+		if !d.prepares {
+			continue
+		}
+		var err error
+		if s.into.prepared, err = db.PrepareContext(ctx, s.into.text); err != nil {
 			return nil, errors.Join(fmt.Errorf("preparing the code store's statements: %w", err), t.closeStatements())
 		}
-		*s.into = statement
 	}
 	t.stopped.Add(1)
 	go t.run()
@@ -198,12 +192,23 @@ func (t *table[D, P]) run() {
 	}
 }
 
+// begin begins a transaction. A connection that died in the pool, by a restart of the server, is told by its BEGIN, which
+// changes nothing and is said again on another; nothing else is (T19).
+func (t *table[D, P]) begin(ctx context.Context) (tx *sql.Tx, err error) {
+	for range beginTries {
+		if tx, err = t.db.BeginTx(ctx, t.isolation); err == nil || ctx.Err() != nil {
+			return tx, err
+		}
+	}
+	return tx, err
+}
+
 // transact runs the steps of a batch, one after the other, in one transaction: it reads all documents of the batch,
 // and stores all that have changed, in one statement each.
 func (t *table[D, P]) transact(batch []*job[D]) (err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), batchTime)
 	defer cancel()
-	tx, err := t.db.BeginTx(ctx, nil)
+	tx, err := t.begin(ctx)
 	if err != nil {
 		return err
 	}
@@ -214,11 +219,7 @@ func (t *table[D, P]) transact(batch []*job[D]) (err error) {
 			}
 		}
 	}()
-	var now instant
-	if err := tx.StmtContext(ctx, t.now).QueryRowContext(ctx).Scan(&now); err != nil {
-		return err
-	}
-	docs, err := t.read(ctx, tx, batch)
+	docs, now, err := t.read(ctx, tx, batch)
 	if err != nil {
 		return err
 	}
@@ -258,8 +259,10 @@ type stored[D any] struct {
 // errUnreadable says that a row is not of our making. It is an error, never a pass: what it counted is not known.
 var errUnreadable = errors.New("a row of the code store can't be read")
 
-func (t *table[D, P]) read(ctx context.Context, tx *sql.Tx, batch []*job[D]) (map[rekey.Name]stored[D], error) {
-	docs := make(map[rekey.Name]stored[D])
+// read locks the documents of a batch and returns them with the time on the database's clock, which is read once they
+// are locked.
+func (t *table[D, P]) read(ctx context.Context, tx *sql.Tx, batch []*job[D]) (docs map[rekey.Name]stored[D], now instant, err error) {
+	docs = make(map[rekey.Name]stored[D])
 	var names []rekey.Name
 	for _, j := range batch {
 		for _, name := range j.names {
@@ -269,28 +272,43 @@ func (t *table[D, P]) read(ctx context.Context, tx *sql.Tx, batch []*job[D]) (ma
 			}
 		}
 	}
-	slices.Sort(names) // where reading locks rows, everybody locks them in one order, or two could wait for each other
+	slices.Sort(names) // everybody locks in one order, or two could wait for each other
+	if t.lock.text != "" {
+		if err := t.lock.exec(ctx, tx, names); err != nil {
+			return nil, 0, err
+		}
+	}
 	list, err := json.Marshal(names)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	rows, err := tx.StmtContext(ctx, t.load).QueryContext(ctx, string(list))
+	rows, err := t.load.query(ctx, tx, string(list))
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var name, state string
-		if err := rows.Scan(&name, &state); err != nil {
-			return nil, err
+		var name string
+		var state sql.NullString
+		if err := rows.Scan(&name, &state, &now); err != nil {
+			return nil, 0, err
+		}
+		if state.String == "" {
+			continue
 		}
 		d := stored[D]{doc: new(D)}
-		if err := json.Unmarshal([]byte(state), d.doc); err != nil {
+		if err := json.Unmarshal([]byte(state.String), d.doc); err != nil {
 			d.unreadable = fmt.Errorf("%w: %w", errUnreadable, err)
 		}
 		docs[rekey.Name(name)] = d
 	}
-	return docs, rows.Err()
+	if err := rows.Err(); err != nil {
+		return nil, 0, err
+	}
+	if now == 0 { // a row for each name tells it
+		return nil, 0, errors.New("the database tells no time")
+	}
+	return docs, now, nil
 }
 
 func (t *table[D, P]) write(ctx context.Context, tx *sql.Tx, docs map[rekey.Name]stored[D], changed map[rekey.Name]bool, now instant) error {
@@ -309,41 +327,66 @@ func (t *table[D, P]) write(ctx context.Context, tx *sql.Tx, docs map[rekey.Name
 		}
 	}
 	if len(saved) > 0 {
-		if err := t.exec(ctx, tx, t.save, saved); err != nil {
+		if err := t.save.exec(ctx, tx, saved); err != nil {
 			return err
 		}
 	}
 	if len(dropped) > 0 {
-		return t.exec(ctx, tx, t.drop, dropped)
+		return t.drop.exec(ctx, tx, dropped)
 	}
 	return nil
 }
 
-func (t *table[D, P]) exec(ctx context.Context, tx *sql.Tx, statement *sql.Stmt, argument any) error {
-	text, err := json.Marshal(argument)
-	if err != nil {
-		return err
-	}
-	_, err = tx.StmtContext(ctx, statement).ExecContext(ctx, string(text))
-	return err
-}
-
+// sweep looks for expired documents without locking any and then removes those that still are, in a transaction that
+// locks as every other does.
 func (t *table[D, P]) sweep(ctx context.Context) (removed int64, err error) {
-	var now instant
-	if err := t.now.QueryRowContext(ctx).Scan(&now); err != nil {
-		return 0, err
-	}
 	for {
-		result, err := t.purge.ExecContext(ctx, int64(now), sweepSize)
-		if err != nil {
-			return removed, err
-		}
-		n, err := result.RowsAffected()
+		n, err := t.sweepSome(ctx)
 		removed += n
 		if err != nil || n < sweepSize {
 			return removed, err
 		}
 	}
+}
+
+func (t *table[D, P]) sweepSome(ctx context.Context) (removed int64, err error) {
+	tx, err := t.begin(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer func() {
+		if err != nil {
+			_ = tx.Rollback() // where it fails the connection is gone, and with it the transaction
+		}
+	}()
+	rows, err := t.stale.query(ctx, tx, sweepSize)
+	if err != nil {
+		return 0, err
+	}
+	defer rows.Close()
+	var names []string
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			return 0, err
+		}
+		names = append(names, name)
+	}
+	if err := rows.Err(); err != nil {
+		return 0, err
+	}
+	slices.Sort(names)
+	if len(names) > 0 {
+		if t.lock.text != "" {
+			if err := t.lock.exec(ctx, tx, names); err != nil {
+				return 0, err
+			}
+		}
+		if err := t.sink.exec(ctx, tx, names); err != nil {
+			return 0, err
+		}
+	}
+	return int64(len(names)), tx.Commit()
 }
 
 // end stops the goroutine, after the batch under way, and closes the statements.
@@ -358,9 +401,9 @@ func (t *table[D, P]) end() (err error) {
 
 func (t *table[D, P]) closeStatements() error {
 	var all []error
-	for _, s := range []*sql.Stmt{t.now, t.load, t.save, t.drop, t.purge} {
-		if s != nil {
-			all = append(all, s.Close())
+	for _, s := range []statement{t.lock, t.load, t.save, t.drop, t.stale, t.sink} {
+		if s.prepared != nil {
+			all = append(all, s.prepared.Close())
 		}
 	}
 	return errors.Join(all...)

@@ -3,6 +3,7 @@ package codestore_test
 import (
 	"context"
 	"database/sql"
+	"os"
 	"path/filepath"
 	"testing"
 	"testing/synctest"
@@ -12,6 +13,7 @@ import (
 
 	"rekey/codestore"
 	"rekey/codestore/codestoretest"
+	"rekey/test/servers"
 )
 
 func TestMemoryConforms(t *testing.T) {
@@ -48,6 +50,8 @@ func TestSQLiteConforms(t *testing.T) {
 		},
 	})
 }
+
+func TestMain(m *testing.M) { os.Exit(servers.Run(m)) }
 
 func writer(t testing.TB, file, pragmas string) *sql.DB {
 	t.Helper()

@@ -2,8 +2,10 @@ package codestoretest
 
 import (
 	"database/sql"
+	"fmt"
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
@@ -44,7 +46,8 @@ func Age(t testing.TB, db *sql.DB, d time.Duration) {
 				}
 				return strconv.FormatInt(at-d.Microseconds(), 10)
 			})
-			if _, err := tx.Exec("UPDATE "+table+" SET state = ?, expires_at = expires_at - ? WHERE name = ?", aged, d.Microseconds(), name); err != nil {
+			if _, err := tx.Exec(fmt.Sprintf("UPDATE %s SET state = %s, expires_at = expires_at - %d WHERE name = %s", table, literal(t, aged),
+				d.Microseconds(), literal(t, name))); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -52,4 +55,13 @@ func Age(t testing.TB, db *sql.DB, d time.Duration) {
 	if err := tx.Commit(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// literal is a text in SQL: databases differ in how they mark the place of a value, and in what a backslash means.
+func literal(t testing.TB, text string) string {
+	t.Helper()
+	if strings.Contains(text, `\`) {
+		t.Fatal("a text with a backslash means different things to databases")
+	}
+	return "'" + strings.ReplaceAll(text, "'", "''") + "'"
 }
