@@ -10,6 +10,7 @@ import (
 
 	"rekey"
 	"rekey/codestore"
+	"rekey/test/servers"
 )
 
 func stores(b *testing.B, run func(b *testing.B, s *codestore.Store)) {
@@ -22,6 +23,15 @@ func stores(b *testing.B, run func(b *testing.B, s *codestore.Store)) {
 		_, s := openSQLite(b, filepath.Join(b.TempDir(), "codes.db"))
 		run(b, s)
 	})
+	for name, start := range map[string]func(testing.TB) server{
+		"postgresql": func(b testing.TB) server { return server{servers.PostgreSQL(b), codestore.PostgreSQL()} },
+		"mariadb":    func(b testing.TB) server { return server{servers.MariaDB(b), codestore.MySQL()} },
+	} {
+		b.Run(name, func(b *testing.B) {
+			_, s := start(b).open(b)
+			run(b, s)
+		})
+	}
 }
 
 // issueRequest asks for the code of the i-th number, with names of the length that they really have.

@@ -51,7 +51,11 @@ func NewSQL(ctx context.Context, db *sql.DB, d Dialect) (*Store, error) {
 // Migrate makes the store's tables where they are missing. Several processes may do it at once.
 func Migrate(ctx context.Context, db *sql.DB, d Dialect) error {
 	for _, statement := range Schema(d) {
-		if _, err := db.ExecContext(ctx, statement); err != nil {
+		_, err := db.ExecContext(ctx, statement)
+		if err != nil { // of two that make the same table at once PostgreSQL refuses one, which then finds it there
+			_, err = db.ExecContext(ctx, statement)
+		}
+		if err != nil {
 			return fmt.Errorf("making the code store's tables: %w", err)
 		}
 	}

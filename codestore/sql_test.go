@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -217,6 +218,23 @@ func TestUnlockClearsTheNumbersWrongGuesses(t *testing.T) {
 			t.Fatalf("%s: %+v, %v: the code's own guesses stay counted", name, v, err)
 		}
 	}
+}
+
+func TestMigrateMayRunAtOnce(t *testing.T) {
+	t.Parallel()
+	eachServer(t, func(t *testing.T, start func(testing.TB) server) {
+		of := start(t)
+		var all sync.WaitGroup
+		for range 8 {
+			all.Go(func() {
+				db := of.Database.Open(t)
+				if err := codestore.Migrate(t.Context(), db, of.Dialect); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+	})
 }
 
 func TestMigrateMayRunAgainAndSchemaIsWhatItRuns(t *testing.T) {

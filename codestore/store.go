@@ -119,6 +119,16 @@ func (s *Store) Take(ctx context.Context, charges ...rekey.Charge) (rekey.Decisi
 	})
 }
 
+// Clock is the time on the store's clock, read as a step reads it.
+func (s *Store) Clock(ctx context.Context) (time.Time, error) {
+	return outcome(func(found *time.Time) error {
+		return s.budgets.update(ctx, []rekey.Name{"clock"}, func(now instant, _ []*budget) bool {
+			*found = now.time()
+			return false
+		})
+	})
+}
+
 // Sweep removes what has expired and returns how many documents that were. Nothing depends on it but the space: an
 // expired document counts as absent.
 func (s *Store) Sweep(ctx context.Context) (int64, error) {

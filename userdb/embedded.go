@@ -1,6 +1,7 @@
 package userdb
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -64,7 +65,10 @@ func (s Settings) embeddedFaults() []error {
 
 // versions is the table that holds the schema's version by the name of the users table. The file may be shared with
 // others, so that PRAGMA user_version is not ours to use.
-const versions = "rekey_users_schema"
+const (
+	versions      = "rekey_users_schema"
+	versionsTable = "CREATE TABLE IF NOT EXISTS " + versions + " (name VARCHAR(64) NOT NULL PRIMARY KEY, version INTEGER NOT NULL)"
+)
 
 // migrations take the schema from one version to the next; the version is how many were applied. They are only ever
 // added to. Mobile is not unique: an application may have let two accounts share a number, and rekey must tell (T09).
@@ -88,6 +92,15 @@ func migrations(d Dialect, name string) []string {
 		`CREATE TABLE IF NOT EXISTS ` + table + ` (` + columns + "\n)",
 		`CREATE INDEX ` + index + ` ON ` + table + ` (mobile)`,
 	}
+}
+
+// EmbeddedSchema lists the statements that make the embedded table where it is not there yet, for whoever makes it in
+// NewEmbedded's place.
+func EmbeddedSchema(d Dialect, s Settings) []string {
+	table := cmp.Or(s.Table, presets()["rekey"].table)
+	all := migrations(d, table)
+	made := fmt.Sprintf("INSERT INTO %s (name, version) VALUES ('%s', %d)", versions, strings.ReplaceAll(table, "'", "''"), len(all))
+	return append(append([]string{versionsTable}, all...), made)
 }
 
 // migrate brings the schema up to date; it does nothing, and writes nothing, if it is.
@@ -137,8 +150,7 @@ func begun(ctx context.Context, tx querier, d Dialect, table string) (int, error
 		return 0, fmt.Errorf("the table %s is there already and was not made by rekey: name another one in "+
 			"users.table, or name the preset that fits it in users.preset", table)
 	}
-	if _, err := tx.ExecContext(ctx, "CREATE TABLE IF NOT EXISTS "+versions+
-		" (name VARCHAR(64) NOT NULL PRIMARY KEY, version INTEGER NOT NULL)"); err != nil {
+	if _, err := tx.ExecContext(ctx, versionsTable); err != nil {
 		return 0, err
 	}
 	_, err = tx.ExecContext(ctx, "INSERT INTO "+versions+" (name, version) VALUES ("+d.param(1)+", 0)", table)

@@ -131,7 +131,7 @@ func (d *diagnosis) users(ctx context.Context, l *loaded, opened *databases.Set)
 		return context.Cause(ctx)
 	case err != nil:
 		text := err.Error()
-		if l.Users.Preset == embeddedPreset && notThere(source) {
+		if l.embedded() && notThere(source) {
 			text += ", or add the first person with rekey user add, which makes it"
 		}
 		d.find("users.unreachable", userdb.Mend, "users.dsn", text)
@@ -189,26 +189,23 @@ func (d *diagnosis) codes(ctx context.Context, l *loaded, opened *databases.Set)
 	return nil
 }
 
-// tryCodes says how the code store is, and changes nothing in it: its tables are made and rolled back, as SQLite can.
+// tryCodes says how the code store is, and changes nothing in it: tables that are missing are made and rolled back, where
+// the database can do that.
 func (d *diagnosis) tryCodes(ctx context.Context, l *loaded, opened *databases.Set) (text string, err error) {
 	db, err := opened.Open(ctx, "codes.store", l.Codes.Store)
 	if err != nil {
 		return "", err
 	}
-	tx, err := db.Write.BeginTx(ctx, nil)
-	if err != nil {
-		return "", err
-	}
-	for _, statement := range codestore.Schema(codestore.SQLite()) {
-		if _, err := tx.ExecContext(ctx, statement); err != nil {
-			return "", errors.Join(err, tx.Rollback())
+	dialect := codeDialect(db.Kind)
+	codes, missing := codestore.NewSQL(ctx, db.Write, dialect)
+	switch {
+	case missing == nil:
+	case db.Kind == databases.MySQL: // a CREATE TABLE can't be rolled back
+		return "The code store's tables are not there yet; rekey serve makes them if it has the right to, and rekey migrate --print prints them.", nil
+	default:
+		if err := rehearse(ctx, db, codestore.Schema(dialect)); err != nil {
+			return "", fmt.Errorf("its tables are not there and can't be made: %w; have them made with what rekey migrate --print prints", err)
 		}
-	}
-	if err := tx.Rollback(); err != nil {
-		return "", err
-	}
-	codes, err := codestore.NewSQL(ctx, db.Write, codestore.SQLite())
-	if err != nil { // all that it wants could be made
 		return "The code store's tables are not there yet, and can be made; rekey serve does.", nil
 	}
 	defer func() { err = errors.Join(err, codes.Close()) }()
@@ -221,7 +218,31 @@ func (d *diagnosis) tryCodes(ctx context.Context, l *loaded, opened *databases.S
 			return "", err
 		}
 	}
-	return "The code store answers. Its clock is this machine's.", nil
+	if db.Kind == databases.SQLite {
+		return "The code store answers. Its clock is this machine's.", nil
+	}
+	asked := time.Now()
+	theirs, err := codes.Clock(ctx)
+	if err != nil {
+		return "", err
+	}
+	// Codes live on the store's clock alone, so that a difference does no harm.
+	ahead := theirs.Sub(asked.Add(time.Since(asked) / 2)).Round(100 * time.Millisecond)
+	return fmt.Sprintf("The code store answers. Its clock, which decides how long codes live, is %v ahead of this machine's.", ahead), nil
+}
+
+// rehearse runs statements and rolls them back.
+func rehearse(ctx context.Context, db *databases.DB, statements []string) error {
+	tx, err := db.Write.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	for _, statement := range statements {
+		if _, err := tx.ExecContext(ctx, statement); err != nil {
+			return errors.Join(err, tx.Rollback())
+		}
+	}
+	return tx.Rollback()
 }
 
 // messages tells by whom messages go. Whether the providers can be made is a matter of the configuration.

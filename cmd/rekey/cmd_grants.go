@@ -104,7 +104,7 @@ func (c *grantsCommand) grant(t *terminal, config *config, o userdb.GrantOptions
 	} else if grants.Unseen != nil {
 		fmt.Fprintf(&b, "-- Not all that may be there could be seen: %s.\n", oneLine(grants.Unseen.Error()))
 	}
-	if config.Users.Preset == embeddedPreset {
+	if config.embedded() {
 		fmt.Fprint(&b, "-- rekey makes the users table itself, when it first starts, and so needs the right to make one.\n")
 	}
 	fmt.Fprintf(&b, "-- %s\n", grants.Create)

@@ -220,7 +220,7 @@ func longToken(s string) error {
 }
 
 // stores are the schemes of data sources, those of later versions included.
-var stores = []string{"memory:", "sqlite:", "postgres://", "postgresql://", "mysql://", "redis://", "rediss://",
+var stores = []string{"memory:", "sqlite:", "postgres://", "postgresql://", "mysql://", "mariadb://", "redis://", "rediss://",
 	"redis+sentinel://", "redis+cluster://"}
 
 // dataSource takes those of SQL databases.

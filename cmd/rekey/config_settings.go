@@ -57,7 +57,7 @@ func (c *config) declare() []*setting {
 		{key: "numbers.plan", initial: "CN", value: text(&c.Numbers.Plan, plan)},
 		{key: "numbers.allow", value: list(&c.Numbers.Allow, plan)},
 
-		{key: "codes.store", initial: "sqlite:rekey.db", value: text(&c.Codes.Store, database("memory:", "sqlite:")), hide: hideSource},
+		{key: "codes.store", initial: "sqlite:rekey.db", value: text(&c.Codes.Store, database("memory:", "sqlite:", "postgres://", "postgresql://", "mysql://", "mariadb://")), hide: hideSource},
 		{key: "codes.lifetime", initial: "5m", value: duration(&c.Codes.Lifetime, between(30*time.Second, rekey.MaxLifetime, spellDuration))},
 		{key: "codes.interval", initial: "60s", value: duration(&c.Codes.Interval, between(time.Second, time.Hour, spellDuration))},
 		{key: "codes.guesses", initial: "5", value: whole(&c.Codes.Guesses, between(1, 10, decimal))},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,7 +37,7 @@ type house struct {
 
 // openUsers opens the users table, the embedded one after bringing its schema up to date.
 func openUsers(ctx context.Context, c *config, d *databases.Set, log *slog.Logger) (*userdb.Table, error) {
-	if c.Users.Preset == embeddedPreset {
+	if c.embedded() {
 		users, err := openEmbedded(ctx, c, d, log)
 		if err != nil {
 			return nil, err
@@ -68,8 +69,8 @@ func openUsers(ctx context.Context, c *config, d *databases.Set, log *slog.Logge
 	return users, nil
 }
 
-// embeddedPreset is the preset of the users table that rekey brings itself.
-const embeddedPreset = "rekey"
+// embedded reports whether the users table is the one that rekey brings itself.
+func (c *config) embedded() bool { return cmp.Or(c.Users.Preset, "rekey") == "rekey" }
 
 // openEmbedded opens the embedded users table and brings its schema up to date.
 func openEmbedded(ctx context.Context, c *config, d *databases.Set, log *slog.Logger) (*userdb.Embedded, error) {
@@ -90,7 +91,7 @@ func openEmbedded(ctx context.Context, c *config, d *databases.Set, log *slog.Lo
 // userOptions opens the database of the users table.
 func userOptions(ctx context.Context, c *config, d *databases.Set, log *slog.Logger) (userdb.Options, error) {
 	open := d.OpenTheirs
-	if c.Users.Preset == embeddedPreset {
+	if c.embedded() {
 		open = d.Open
 	}
 	db, err := open(ctx, "users.dsn", c.Users.DSN)
@@ -124,7 +125,7 @@ func (c *config) userSettings() userdb.Settings {
 	return s
 }
 
-// openCodes opens the code store and makes its tables.
+// openCodes opens the code store, and makes its tables where they are missing.
 func openCodes(ctx context.Context, c *config, d *databases.Set) (*codestore.Store, error) {
 	if strings.HasPrefix(c.Codes.Store, "memory:") {
 		return codestore.NewMemory(), nil
@@ -133,14 +134,30 @@ func openCodes(ctx context.Context, c *config, d *databases.Set) (*codestore.Sto
 	if err != nil {
 		return nil, err
 	}
-	if err := codestore.Migrate(ctx, db.Write, codestore.SQLite()); err != nil {
-		return nil, fmt.Errorf("codes.store: %w", err)
+	dialect := codeDialect(db.Kind)
+	// First as if they were there: whoever has no right to make tables may have those that somebody made.
+	if codes, err := codestore.NewSQL(ctx, db.Write, dialect); err == nil {
+		return codes, nil
 	}
-	codes, err := codestore.NewSQL(ctx, db.Write, codestore.SQLite())
+	if err := codestore.Migrate(ctx, db.Write, dialect); err != nil {
+		return nil, fmt.Errorf("codes.store: %w; or have them made with what rekey migrate --print prints", err)
+	}
+	codes, err := codestore.NewSQL(ctx, db.Write, dialect)
 	if err != nil {
 		return nil, fmt.Errorf("codes.store: %w", err)
 	}
 	return codes, nil
+}
+
+func codeDialect(kind databases.Kind) codestore.Dialect {
+	switch kind {
+	case databases.PostgreSQL:
+		return codestore.PostgreSQL()
+	case databases.MySQL:
+		return codestore.MySQL()
+	default:
+		return codestore.SQLite()
+	}
 }
 
 // newHouse opens the stores and builds the service on them. The caller closes it.

@@ -130,6 +130,7 @@ type commands struct {
 	User    userCommand    `cmd:"" help:"Fill and list the embedded users table."`
 	SMS     smsCommand     `cmd:"" name:"sms" help:"Try out a provider."`
 	Unlock  unlockCommand  `cmd:"" help:"Clear the wrong guesses counted against a number."`
+	Migrate migrateCommand `cmd:"" help:"Make, or print, rekey's own tables."`
 	Grants  grantsCommand  `cmd:"" help:"Print the SQL that gives rekey the least rights on the users table."`
 	Config  configCommand  `cmd:"" help:"Show the configuration in force, and where each value comes from."`
 	Version versionCommand `cmd:"" help:"Show version, commit and Go."`
