@@ -35,20 +35,10 @@ type house struct {
 	service   *rekey.Service
 }
 
-// openUsers opens the users table, the embedded one after bringing its schema up to date.
+// openUsers opens the users table, the embedded one after bringing its schema up to date, and fails if a reset could not
+// work on it.
 func openUsers(ctx context.Context, c *config, d *databases.Set, log *slog.Logger) (*userdb.Table, error) {
-	if c.embedded() {
-		users, err := openEmbedded(ctx, c, d, log)
-		if err != nil {
-			return nil, err
-		}
-		return users.Table, nil
-	}
-	o, err := userOptions(ctx, c, d, log)
-	if err != nil {
-		return nil, err
-	}
-	users, err := userdb.New(ctx, o)
+	users, err := openTable(ctx, c, d, log)
 	if err != nil {
 		return nil, err
 	}
@@ -67,6 +57,21 @@ func openUsers(ctx context.Context, c *config, d *databases.Set, log *slog.Logge
 		return nil, err
 	}
 	return users, nil
+}
+
+func openTable(ctx context.Context, c *config, d *databases.Set, log *slog.Logger) (*userdb.Table, error) {
+	if c.embedded() {
+		users, err := openEmbedded(ctx, c, d, log)
+		if err != nil {
+			return nil, err
+		}
+		return users.Table, nil
+	}
+	o, err := userOptions(ctx, c, d, log)
+	if err != nil {
+		return nil, err
+	}
+	return userdb.New(ctx, o)
 }
 
 // embedded reports whether the users table is the one that rekey brings itself.
