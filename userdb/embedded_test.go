@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -192,20 +193,69 @@ func TestAddOfManyAtOnceAddsOne(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, d *database) {
 		e := embedded(t, d.options(userdb.Settings{Hash: userdbtest.Cheap, HashFloor: userdbtest.Cheap}))
-		var all sync.WaitGroup
-		for range 50 {
-			all.Go(func() {
-				_, err := e.Add(t.Context(), userdb.NewUser{Number: number(t, "13800000001"), Password: "Abc123"})
+		release := d.holdInserts(t)
+		var adding sync.WaitGroup
+		adding.Go(func() {
+			race(50, func(int) {
+				_, err := e.Add(t.Context(), userdb.NewUser{Number: number(t, somebody), Password: oldOne})
 				if err != nil && !errors.Is(err, userdb.ErrDuplicate) && !errors.Is(err, rekey.ErrBusy) {
 					t.Error(err)
 				}
 			})
+		})
+		// One hash follows the other, so that they would hardly meet in the database by themselves.
+		if d.Kind != databases.SQLite { // which has one writer
+			waitFor(t, "crowd", func() bool { return d.Write.Stats().InUse >= 5 })
 		}
-		all.Wait()
+		release()
+		adding.Wait()
 		if users := list(t, e); len(users) != 1 {
 			t.Errorf("%d users", len(users))
 		}
+		// Those that nothing has to be hashed for meet in the database.
+		const people = 30
+		var file strings.Builder
+		hash := userdbtest.Hash(t, userdbtest.Cheap, oldOne)
+		for i := range people {
+			fmt.Fprintf(&file, "139%08d,%q\n", i, hash)
+		}
+		var added atomic.Int64
+		race(8, func(int) {
+			done, err := e.Import(t.Context(), strings.NewReader(file.String()), userdb.Import{Plan: rekey.ChinaMobile, Hashed: true, SkipBad: true})
+			if err != nil {
+				t.Error(err)
+			}
+			added.Add(int64(done.Added))
+		})
+		if users := list(t, e); len(users) != 1+people || added.Load() != people {
+			t.Errorf("%d users, of whom %d are said to be imported", len(users), added.Load())
+		}
 	})
+}
+
+// holdInserts makes whoever inserts into users wait for release.
+func (d *database) holdInserts(t testing.TB) (release func()) {
+	t.Helper()
+	switch d.Kind {
+	case databases.PostgreSQL:
+		tx, err := d.own.BeginTx(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := tx.Exec("LOCK TABLE users IN SHARE MODE"); err != nil {
+			t.Fatal(err)
+		}
+		return func() {
+			if err := tx.Commit(); err != nil {
+				t.Error(err)
+			}
+		}
+	case databases.MySQL:
+		d.exec(t, "LOCK TABLES users READ")
+		return func() { d.exec(t, "UNLOCK TABLES") }
+	default:
+		return func() {}
+	}
 }
 
 func TestImportAddsAllOrNothing(t *testing.T) {
