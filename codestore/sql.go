@@ -21,8 +21,9 @@ const (
 	// batchSize bounds how many updates share a transaction: enough to spread the cost of a commit, few enough that
 	// nobody waits long for the others.
 	batchSize = 64
-	// batchTime bounds a transaction, the wait for the database's locks included.
-	batchTime = 5 * time.Second
+	// batchTime bounds a transaction, the wait for the database's locks included. It is longer than SQLite waits for its
+	// lock (5 s), so that the operator is told what was waited for.
+	batchTime = 5500 * time.Millisecond
 	// stepTime bounds what a caller waits for a step, those before it included, so that requests don't pile up behind a
 	// database that hangs.
 	stepTime = 6 * time.Second
@@ -196,11 +197,11 @@ func (t *table[D, P]) run() {
 	}
 }
 
-// begin begins a transaction. A connection that died in the pool, by a restart of the server, is told by its BEGIN, which
-// changes nothing and is said again on another; nothing else is (T19).
+// begin begins a transaction. A connection to a server that died in the pool, by a restart, is told by its BEGIN, which
+// changes nothing and is said again on another; nothing else is (T19). SQLite's has waited for its lock as long as it may.
 func (t *table[D, P]) begin(ctx context.Context) (tx *sql.Tx, err error) {
 	for range beginTries {
-		if tx, err = t.db.BeginTx(ctx, t.isolation); err == nil || ctx.Err() != nil {
+		if tx, err = t.db.BeginTx(ctx, t.isolation); err == nil || ctx.Err() != nil || t.lock.text == "" {
 			return tx, err
 		}
 	}
