@@ -17,10 +17,10 @@ type Dialect struct {
 	save string
 	// drop removes the documents with these names.
 	drop string
-	// stale reads the names of at most so many documents that have expired.
-	stale string
-	// sink removes those of the documents with these names that have expired.
-	sink string
+	// expired reads the names of at most so many documents that have expired.
+	expired string
+	// purge removes those of the documents with these names that have expired.
+	purge string
 
 	isolation *sql.TxOptions
 	prepares  bool // a statement prepared ahead is worth its while
@@ -45,8 +45,8 @@ func SQLite() Dialect {
 			SELECT value ->> 'name', value ->> 'state', value ->> 'expires' FROM json_each(?) WHERE true
 			ON CONFLICT (name) DO UPDATE SET state = excluded.state, expires_at = excluded.expires_at`,
 		drop:     `DELETE FROM %s WHERE name IN (SELECT value FROM json_each(?))`,
-		stale:    `SELECT name FROM %s WHERE expires_at <= ` + now + ` LIMIT ?`,
-		sink:     `DELETE FROM %s WHERE name IN (SELECT value FROM json_each(?)) AND expires_at <= ` + now,
+		expired:  `SELECT name FROM %s WHERE expires_at <= ` + now + ` LIMIT ?`,
+		purge:    `DELETE FROM %s WHERE name IN (SELECT value FROM json_each(?)) AND expires_at <= ` + now,
 		prepares: true,
 	}
 }
@@ -73,8 +73,8 @@ func PostgreSQL() Dialect {
 			SELECT value ->> 'name', value ->> 'state', (value ->> 'expires')::bigint FROM json_array_elements($1::text::json) AS value
 			ON CONFLICT (name) DO UPDATE SET state = excluded.state, expires_at = excluded.expires_at`,
 		drop:      `DELETE FROM %s WHERE name IN (SELECT ` + names + `)`,
-		stale:     `SELECT name FROM %s WHERE expires_at <= ` + now + ` LIMIT $1`,
-		sink:      `DELETE FROM %s WHERE name IN (SELECT ` + names + `) AND expires_at <= ` + now,
+		expired:   `SELECT name FROM %s WHERE expires_at <= ` + now + ` LIMIT $1`,
+		purge:     `DELETE FROM %s WHERE name IN (SELECT ` + names + `) AND expires_at <= ` + now,
 		isolation: &sql.TxOptions{Isolation: sql.LevelReadCommitted},
 	}
 }
@@ -101,8 +101,8 @@ func MySQL() Dialect {
 				name VARCHAR(191) CHARACTER SET ascii COLLATE ascii_bin PATH '$.name', state JSON PATH '$.state', expires BIGINT PATH '$.expires')) AS n
 			ON DUPLICATE KEY UPDATE state = VALUES(state), expires_at = VALUES(expires_at)`,
 		drop:      `DELETE d FROM %s AS d JOIN ` + names + ` ON d.name = n.name`,
-		stale:     `SELECT name FROM %s WHERE expires_at <= ` + now + ` LIMIT ?`,
-		sink:      `DELETE d FROM %s AS d JOIN ` + names + ` ON d.name = n.name WHERE d.expires_at <= ` + now,
+		expired:   `SELECT name FROM %s WHERE expires_at <= ` + now + ` LIMIT ?`,
+		purge:     `DELETE d FROM %s AS d JOIN ` + names + ` ON d.name = n.name WHERE d.expires_at <= ` + now,
 		isolation: &sql.TxOptions{Isolation: sql.LevelReadCommitted},
 	}
 }

@@ -143,9 +143,8 @@ func TestReplicasNeverLockEachOtherOut(t *testing.T) {
 	})
 }
 
-// TestT19_ARestartOfTheServerCostsNoStep: connections that lie in the pool are dead then, and no step is taken twice.
-func TestT19_ARestartOfTheServerCostsNoStep(t *testing.T) {
-	t.Parallel()
+// eachOwnServer runs a test on servers that it may stop and kill.
+func eachOwnServer(t *testing.T, run func(t *testing.T, s *servers.Server, store *codestore.Store)) {
 	for name, start := range map[string]func(testing.TB) *servers.Server{
 		"PostgreSQL": servers.StartPostgreSQL, "MariaDB": servers.StartMariaDB,
 	} {
@@ -157,50 +156,47 @@ func TestT19_ARestartOfTheServerCostsNoStep(t *testing.T) {
 				of.Dialect = codestore.MySQL()
 			}
 			_, store := of.open(t)
-			if _, err := store.Issue(t.Context(), issueRequest(0)); err != nil {
-				t.Fatal(err)
-			}
-			charge := rekey.Charge{Name: "bucket", Kind: rekey.Daily, Limit: 1 << 30, Cost: 1}
-			for want := range int64(5) {
-				d, err := store.Take(t.Context(), charge)
-				if err != nil || d.Used[0] != want+1 {
-					t.Fatalf("charged %v times, %v, want %d", d.Used, err, want+1)
-				}
-				s.Stop(t)
-				s.Start(t)
-			}
-			stillThere(t, store, issueRequest(0))
+			run(t, s, store)
 		})
 	}
 }
 
-// TestT16_WithoutItsServerAStoreFailsAndNothingPasses: quickly, and it works again as soon as the server is back.
+// TestT19_ARestartOfTheServerCostsNoStep: connections that lie in the pool are dead then, and no step is taken twice.
+func TestT19_ARestartOfTheServerCostsNoStep(t *testing.T) {
+	t.Parallel()
+	eachOwnServer(t, func(t *testing.T, s *servers.Server, store *codestore.Store) {
+		if _, err := store.Issue(t.Context(), issueRequest(0)); err != nil {
+			t.Fatal(err)
+		}
+		charge := rekey.Charge{Name: "bucket", Kind: rekey.Daily, Limit: 1 << 30, Cost: 1}
+		for want := range int64(5) {
+			d, err := store.Take(t.Context(), charge)
+			if err != nil || d.Used[0] != want+1 {
+				t.Fatalf("charged %v times, %v, want %d", d.Used, err, want+1)
+			}
+			s.Stop(t)
+			s.Start(t)
+		}
+		stillThere(t, store, issueRequest(0))
+	})
+}
+
+// TestT16_WithoutItsServerAStoreFailsAndNothingPasses: and it works again as soon as the server is back.
 func TestT16_WithoutItsServerAStoreFailsAndNothingPasses(t *testing.T) {
 	t.Parallel()
-	for name, start := range map[string]func(testing.TB) *servers.Server{
-		"PostgreSQL": servers.StartPostgreSQL, "MariaDB": servers.StartMariaDB,
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := start(t)
-			of := server{s.NewDatabase(t), codestore.PostgreSQL()}
-			if of.Kind == servers.MySQL {
-				of.Dialect = codestore.MySQL()
-			}
-			_, store := of.open(t)
-			r := issueRequest(0)
-			if _, err := store.Issue(t.Context(), r); err != nil {
-				t.Fatal(err)
-			}
-			s.Kill(t)
-			if v, err := store.Guess(t.Context(), guess(r, "wrong", "r")); err == nil {
-				t.Errorf("a guess that can't be counted was compared: %+v", v)
-			}
-			if d, err := store.Take(t.Context(), rekey.Charge{Name: "b", Kind: rekey.Daily, Limit: 1, Cost: 1}); err == nil {
-				t.Errorf("a budget that can't be known passed: %+v", d)
-			}
-			s.Start(t)
-			stillThere(t, store, r)
-		})
-	}
+	eachOwnServer(t, func(t *testing.T, s *servers.Server, store *codestore.Store) {
+		r := issueRequest(0)
+		if _, err := store.Issue(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+		s.Kill(t)
+		if v, err := store.Guess(t.Context(), guess(r, "wrong", "r")); err == nil {
+			t.Errorf("a guess that can't be counted was compared: %+v", v)
+		}
+		if d, err := store.Take(t.Context(), rekey.Charge{Name: "b", Kind: rekey.Daily, Limit: 1, Cost: 1}); err == nil {
+			t.Errorf("a budget that can't be known passed: %+v", d)
+		}
+		s.Start(t)
+		stillThere(t, store, r)
+	})
 }

@@ -78,13 +78,13 @@ func Schema(d Dialect) []string {
 // which locks all its documents before it reads. One goroutine runs the transactions; database connections that write
 // gain nothing from being many on SQLite, and little elsewhere for rows that everybody wants.
 type table[D any, P document[D]] struct {
-	db                                  *sql.DB
-	isolation                           *sql.TxOptions
-	lock, load, save, drop, stale, sink statement
-	jobs                                chan *job[D]
-	stop                                chan struct{}
-	stopped                             sync.WaitGroup
-	once                                sync.Once
+	db                                     *sql.DB
+	isolation                              *sql.TxOptions
+	lock, load, save, drop, expired, purge statement
+	jobs                                   chan *job[D]
+	stop                                   chan struct{}
+	stopped                                sync.WaitGroup
+	once                                   sync.Once
 }
 
 // statement is SQL, prepared where the dialect says so.
@@ -132,7 +132,7 @@ func newTable[D any, P document[D]](ctx context.Context, db *sql.DB, d Dialect, 
 		into *statement
 		text string
 	}{
-		{&t.lock, d.lock}, {&t.load, d.load}, {&t.save, d.save}, {&t.drop, d.drop}, {&t.stale, d.stale}, {&t.sink, d.sink},
+		{&t.lock, d.lock}, {&t.load, d.load}, {&t.save, d.save}, {&t.drop, d.drop}, {&t.expired, d.expired}, {&t.purge, d.purge},
 	} {
 		if s.text == "" {
 			continue
@@ -364,7 +364,7 @@ func (t *table[D, P]) sweepSome(ctx context.Context) (removed int64, err error) 
 			_ = tx.Rollback() // where it fails the connection is gone, and with it the transaction
 		}
 	}()
-	rows, err := t.stale.query(ctx, tx, sweepSize)
+	rows, err := t.expired.query(ctx, tx, sweepSize)
 	if err != nil {
 		return 0, err
 	}
@@ -387,7 +387,7 @@ func (t *table[D, P]) sweepSome(ctx context.Context) (removed int64, err error) 
 				return 0, err
 			}
 		}
-		if err := t.sink.exec(ctx, tx, names); err != nil {
+		if err := t.purge.exec(ctx, tx, names); err != nil {
 			return 0, err
 		}
 	}
@@ -406,7 +406,7 @@ func (t *table[D, P]) end() (err error) {
 
 func (t *table[D, P]) closeStatements() error {
 	var all []error
-	for _, s := range []statement{t.lock, t.load, t.save, t.drop, t.stale, t.sink} {
+	for _, s := range []statement{t.lock, t.load, t.save, t.drop, t.expired, t.purge} {
 		if s.prepared != nil {
 			all = append(all, s.prepared.Close())
 		}

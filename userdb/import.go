@@ -75,10 +75,10 @@ type importRow struct {
 // Import adds the users of a CSV file (RFC 4180, UTF-8): all of them or, if a line is bad, none and ErrBadLines; with
 // SkipBad the good ones. Imported.Bad names every bad line either way. One transaction adds the rows.
 //
-// A first line with the cells "mobile" and "password" (of any case) names the columns, and others beside them are
-// passed over; without one, every line is MOBILE,PASSWORD. A cell with commas, as hashes of argon2id have them, stands
-// in quotes and can't go over several lines. A byte order mark, CRLF and empty lines are fine. A number that stands in the file twice, or in the table, makes a bad line of the
-// later one.
+// A first line with the cells "mobile" and "password" (of any case) names the columns, and others beside them are passed
+// over; without one, every line is MOBILE,PASSWORD. A cell with commas, as hashes of argon2id have them, stands in
+// quotes and can't go over several lines. A byte order mark, CRLF and empty lines are fine. A number that stands in the
+// file twice, or in the table, makes a bad line of the later one.
 //
 // The rows are held in memory, about 300 bytes each: 30 MB for 100,000. Passwords are hashed on all cores but one
 // before the transaction begins; that takes about 30 ms each.

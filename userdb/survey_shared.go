@@ -71,8 +71,8 @@ const (
 )
 
 // lookForShared looks for numbers of several accounts in a table of which only a sample was read: in the index for
-// numbers that it has twice, and of the sample for such as are spelled in two ways, beside those that are known. It reports whether there can't be
-// others in one spelling.
+// numbers that it has twice, and of the sample for such as are spelled in two ways, beside those that are known. It
+// reports whether there can't be others in one spelling.
 func (s *survey) lookForShared(ctx context.Context, known []rekey.Number) (shared []rekey.Number, whole bool, err error) {
 	repeated, whole, err := s.repeated(ctx)
 	asked := map[rekey.Number]bool{}
