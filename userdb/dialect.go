@@ -91,6 +91,7 @@ type column struct {
 	name   string
 	kind   string // the type's own name, in small letters
 	class  class
+	filled bool  // never NULL
 	zoned  bool  // of classTime: the type keeps an instant, not what a clock showed
 	raw    bool  // what it holds may be bytes, to which a text is never equal
 	length int64 // of classText: the characters that it holds; 0: no bound to speak of
@@ -166,7 +167,7 @@ func execAll(ctx context.Context, db querier, statements []string) error {
 	return nil
 }
 
-// scanColumns reads rows of name, type and length, and has describe classify each.
+// scanColumns reads rows of name, type, whether it is NOT NULL, and length, and has describe classify each.
 func scanColumns(rows *sql.Rows, err error, describe func(c *column, size sql.NullInt64)) ([]column, error) {
 	if err != nil {
 		return nil, err
@@ -176,7 +177,7 @@ func scanColumns(rows *sql.Rows, err error, describe func(c *column, size sql.Nu
 	for rows.Next() {
 		var c column
 		var size sql.NullInt64
-		if err := rows.Scan(&c.name, &c.kind, &size); err != nil {
+		if err := rows.Scan(&c.name, &c.kind, &c.filled, &size); err != nil {
 			return nil, err
 		}
 		c.kind = strings.ToLower(c.kind)

@@ -46,7 +46,7 @@ func MySQL() Dialect {
 func mysqlColumns(ctx context.Context, db querier, name string) ([]column, error) {
 	schema, table := splitName(name)
 	rows, err := db.QueryContext(ctx, `SELECT COLUMN_NAME, CASE WHEN COLUMN_TYPE LIKE '%zerofill' THEN CONCAT(DATA_TYPE, ' zerofill') ELSE DATA_TYPE END,
-	CHARACTER_MAXIMUM_LENGTH FROM information_schema.COLUMNS
+	IS_NULLABLE = 'NO', CHARACTER_MAXIMUM_LENGTH FROM information_schema.COLUMNS
 WHERE TABLE_SCHEMA = COALESCE(NULLIF(?, ''), DATABASE()) AND TABLE_NAME = ? ORDER BY ORDINAL_POSITION`, schema, table)
 	return scanColumns(rows, err, func(c *column, size sql.NullInt64) {
 		// ZEROFILL pads what is compared as a text, and not what is read as a number.

@@ -93,3 +93,17 @@ func TestSessionsOfOtherIDsAreLeftAlone(t *testing.T) {
 		}
 	})
 }
+
+// A column that is never NULL can't be emptied: every reset would fail.
+func TestAColumnThatCannotBeEmptiedIsAFault(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, d *database) {
+		for token, want := range map[string]string{"VARCHAR(255) NOT NULL": "table", "VARCHAR(255)": ""} {
+			d.exec(t, d.sql("CREATE TABLE users (id {id}, mobile VARCHAR(20), encrypted_password VARCHAR(255), remember_token "+token+")"))
+			if _, err := userdb.New(t.Context(), d.options(userdb.Settings{Preset: "devise"})); keys(t, err) != want {
+				t.Errorf("remember_token %s: %v, want a fault of %q", token, err, want)
+			}
+			d.exec(t, "DROP TABLE users")
+		}
+	})
+}

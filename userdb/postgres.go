@@ -56,7 +56,7 @@ func postgresQuote(name string) string { return `"` + strings.ReplaceAll(name, `
 // postgresColumns asks the catalogue, which tells everybody, where information_schema tells only of what one has rights
 // on: that a right is missing is another fault than that a column is. A domain counts as its base type.
 func postgresColumns(ctx context.Context, db querier, table string) ([]column, error) {
-	rows, err := db.QueryContext(ctx, `SELECT a.attname::text, COALESCE(b.typname, t.typname)::text,
+	rows, err := db.QueryContext(ctx, `SELECT a.attname::text, COALESCE(b.typname, t.typname)::text, a.attnotnull,
 	CASE WHEN COALESCE(b.typname, t.typname) IN ('varchar', 'bpchar')
 		THEN NULLIF(CASE WHEN t.typtype = 'd' THEN t.typtypmod ELSE a.atttypmod END, -1) - 4 END
 FROM pg_catalog.pg_attribute a

@@ -108,6 +108,9 @@ func examine(ctx context.Context, db querier, d Dialect, l layout) (shape, error
 		if w.to == toRandom && found.length > 0 && found.length < randomLength {
 			fault("table", "the column %s holds %d characters, and a reset writes %d: make it wider", found.name, found.length, randomLength)
 		}
+		if w.to == toNull && found.filled {
+			fault("table", "the column %s is NOT NULL, and a reset sets it to NULL: let it be NULL", found.name)
+		}
 		s.writes, s.writeColumns = append(s.writes, w), append(s.writeColumns, found)
 	}
 	if err := d.rollsBack(ctx, db, l.table); err != nil {

@@ -44,9 +44,9 @@ func SQLite() Dialect {
 // bind nobody.
 func sqliteColumns(ctx context.Context, db querier, name string) ([]column, error) {
 	schema, table := splitName(name)
-	query, args := "SELECT name, type, NULL FROM pragma_table_info(?)", []any{table}
+	query, args := "SELECT name, type, `notnull`, NULL FROM pragma_table_info(?)", []any{table}
 	if schema != "" {
-		query, args = "SELECT name, type, NULL FROM pragma_table_info(?, ?)", append(args, schema)
+		query, args = "SELECT name, type, `notnull`, NULL FROM pragma_table_info(?, ?)", append(args, schema)
 	}
 	rows, err := db.QueryContext(ctx, query, args...)
 	return scanColumns(rows, err, func(c *column, _ sql.NullInt64) {
