@@ -196,7 +196,7 @@ func (d *diagnosis) tryCodes(ctx context.Context, l *loaded, opened *databases.S
 	if err != nil {
 		return "", err
 	}
-	dialect := codeDialect(db.Kind)
+	dialect := db.Kind.CodeDialect()
 	codes, missing := codestore.NewSQL(ctx, db.Write, dialect)
 	switch {
 	case missing == nil:

@@ -42,7 +42,7 @@ func (c *migrateCommand) Run(t *terminal) (err error) {
 			return err
 		}
 	}
-	codes, err := openCodes(t.ctx, &l.config, &opened)
+	codes, err := opened.Codes(t.ctx, "codes.store", l.Codes.Store)
 	if err != nil {
 		return err
 	}
@@ -76,7 +76,7 @@ func printTables(w io.Writer, c *config, inMemory bool) error {
 	if inMemory {
 		b.WriteString("-- codes.store is in memory and has no tables.\n")
 	} else {
-		codes = say("codes.store", c.Codes.Store, func(kind databases.Kind) []string { return codestore.Schema(codeDialect(kind)) })
+		codes = say("codes.store", c.Codes.Store, func(kind databases.Kind) []string { return codestore.Schema(kind.CodeDialect()) })
 	}
 	if err := errors.Join(users, codes); err != nil {
 		return err

@@ -40,7 +40,7 @@ func (c *unlockCommand) Run(t *terminal) (err error) {
 	}
 	var opened databases.Set
 	defer func() { err = errors.Join(err, opened.Close()) }()
-	codes, err := openCodes(t.ctx, &l.config, &opened)
+	codes, err := opened.Codes(t.ctx, "codes.store", l.Codes.Store)
 	if err != nil {
 		return err
 	}

@@ -8,14 +8,12 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
-	"strings"
 
 	"github.com/nyaruka/phonenumbers"
 
 	"rekey"
 	"rekey/admin"
 	"rekey/cmd/rekey/databases"
-	"rekey/codestore"
 	"rekey/sms"
 	"rekey/userdb"
 	"rekey/web"
@@ -30,7 +28,7 @@ type house struct {
 	keys      *rekey.Keyring
 	databases databases.Set
 	users     *userdb.Table
-	codes     *codestore.Store
+	codes     databases.Codes
 	delivery  *delivery
 	service   *rekey.Service
 }
@@ -130,41 +128,6 @@ func (c *config) userSettings() userdb.Settings {
 	return s
 }
 
-// openCodes opens the code store, and makes its tables where they are missing.
-func openCodes(ctx context.Context, c *config, d *databases.Set) (*codestore.Store, error) {
-	if strings.HasPrefix(c.Codes.Store, "memory:") {
-		return codestore.NewMemory(), nil
-	}
-	db, err := d.Open(ctx, "codes.store", c.Codes.Store)
-	if err != nil {
-		return nil, err
-	}
-	dialect := codeDialect(db.Kind)
-	// First as if they were there: whoever has no right to make tables may have those that somebody made.
-	if codes, err := codestore.NewSQL(ctx, db.Write, dialect); err == nil {
-		return codes, nil
-	}
-	if err := codestore.Migrate(ctx, db.Write, dialect); err != nil {
-		return nil, fmt.Errorf("codes.store: %w; or have them made with what rekey migrate --print prints", err)
-	}
-	codes, err := codestore.NewSQL(ctx, db.Write, dialect)
-	if err != nil {
-		return nil, fmt.Errorf("codes.store: %w", err)
-	}
-	return codes, nil
-}
-
-func codeDialect(kind databases.Kind) codestore.Dialect {
-	switch kind {
-	case databases.PostgreSQL:
-		return codestore.PostgreSQL()
-	case databases.MySQL:
-		return codestore.MySQL()
-	default:
-		return codestore.SQLite()
-	}
-}
-
 // newHouse opens the stores and builds the service on them. The caller closes it.
 func newHouse(ctx context.Context, c *config, log *slog.Logger) (h *house, err error) {
 	h = &house{config: c, log: log, plan: newPlan(c.Numbers.Plan, c.Numbers.Allow), databases: databases.Set{Create: true}}
@@ -183,7 +146,7 @@ func newHouse(ctx context.Context, c *config, log *slog.Logger) (h *house, err e
 	if h.users, err = openUsers(ctx, c, &h.databases, log); err != nil {
 		return h, err
 	}
-	if h.codes, err = openCodes(ctx, c, &h.databases); err != nil {
+	if h.codes, err = h.databases.Codes(ctx, "codes.store", c.Codes.Store); err != nil {
 		return h, err
 	}
 	if h.policy, err = rekey.NewPolicy(c.Password.Policy, c.Password.Blocklist); err != nil {

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"rekey/cmd/rekey/databases"
-	"rekey/codestore"
 	"rekey/web"
 )
 
@@ -101,7 +100,9 @@ func (h *house) run(ctx context.Context, sides map[net.Listener]http.Handler) er
 	swept := make(chan struct{})
 	go func() {
 		defer close(swept)
-		sweep(ctx, h.codes, h.log)
+		if codes, ok := h.codes.(sweeper); ok {
+			sweep(ctx, codes, h.log)
+		}
 	}()
 	var servers []*http.Server
 	broken := make(chan error, len(sides))
@@ -156,8 +157,13 @@ func (h *house) run(ctx context.Context, sides map[net.Listener]http.Handler) er
 	return err
 }
 
+// sweeper is a code store that does not forget by itself.
+type sweeper interface {
+	Sweep(ctx context.Context) (int64, error)
+}
+
 // sweep removes expired rows every now and then until ctx ends.
-func sweep(ctx context.Context, codes *codestore.Store, log *slog.Logger) {
+func sweep(ctx context.Context, codes sweeper, log *slog.Logger) {
 	ticker := time.NewTicker(sweepInterval)
 	defer ticker.Stop()
 	for {
