@@ -46,7 +46,8 @@ type Keyed struct {
 // one atomic step on the store's own clock: with any number of callers on any number of machines the outcome is as if
 // they came one after the other. An error means that the step may or may not have happened; repeating it is safe.
 type Codes interface {
-	// Issue applies interval and caps, then makes the record of (Number, Flow) or renews the live one.
+	// Issue applies interval and caps, then makes the record of (Number, Flow) or renews the live one. The request that
+	// made the number's latest issue, told by its Nonce, gets its answer again and changes nothing.
 	Issue(ctx context.Context, r IssueRequest) (Issued, error)
 	// Withdraw takes back an Issue whose message was certainly not delivered: the earlier expiry (or no record, after
 	// a first issue) and the interval. It does nothing if the record has been issued again or matched since.
@@ -54,7 +55,7 @@ type Codes interface {
 	// Guess counts and compares at once.
 	Guess(ctx context.Context, g Guess) (Verdict, error)
 	// Finish marks a redeemed record as used and starts the number's wrong guesses in a row anew. It does nothing to
-	// a record that is no longer of that nonce.
+	// a record that is no longer of that nonce, and nothing at all if the record is used already.
 	Finish(ctx context.Context, r Redemption) error
 }
 
@@ -68,7 +69,7 @@ type IssueRequest struct {
 
 	// What a new record gets. A renewed one keeps its own.
 	Key   KeyID
-	Nonce string
+	Nonce string // new with each request that is not the same one again
 	Check Name
 
 	Lifetime  time.Duration   // from now, at each issue

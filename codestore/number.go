@@ -49,6 +49,14 @@ type record struct {
 	Matched     bool        `json:"matched,omitempty"`
 	Used        bool        `json:"used,omitempty"`
 	Requests    []request   `json:"requests,omitempty"` // the latest, oldest first
+	Renewal     *renewal    `json:"renewal,omitempty"`  // the latest; nil: its first issue is the only one
+}
+
+// renewal is what the issue of a record that was there has to tell again if its request is sent twice.
+type renewal struct {
+	Nonce   string  `json:"nonce"`   // of the request; the record kept its own
+	Expires instant `json:"expires"` // as it was before
+	Version uint64  `json:"version"` // as it was before
 }
 
 // request is a remembered request: Left is what it was told of the attempts left, or matched.
@@ -127,6 +135,9 @@ func (n *number) wait(now instant, r rekey.IssueRequest) (time.Duration, rekey.I
 
 // issue makes or renews the record of a flow (protocol, send, step 3).
 func (n *number) issue(now instant, r rekey.IssueRequest) (rekey.Issued, bool) {
+	if o := n.newest(); o != nil && o.Version == n.Version && o.issuer() == r.Nonce {
+		return n.issued(now, r, o), false // sent twice, by a client library or after a lost answer: made once (T19)
+	}
 	if wait, outcome := n.wait(now, r); outcome != 0 {
 		return rekey.Issued{Outcome: outcome, RetryAfter: wait}, false
 	}
@@ -154,11 +165,8 @@ func (n *number) issue(now instant, r rekey.IssueRequest) (rekey.Issued, bool) {
 	}
 
 	n.Version++
-	ticket := rekey.Ticket{Number: r.Number, Flow: flow, Version: n.Version}
-	outcome := rekey.IssueMade
 	if renew {
-		outcome = rekey.IssueRenewed
-		ticket.PriorExpiry, ticket.PriorVersion = old.Expires.time(), old.Version
+		old.Renewal = &renewal{Nonce: r.Nonce, Expires: old.Expires, Version: old.Version}
 		old.Version = n.Version
 		old.Expires = max(old.Expires, min(now.add(r.Lifetime), old.First.add(r.MaxAge)))
 	} else {
@@ -172,9 +180,30 @@ func (n *number) issue(now instant, r rekey.IssueRequest) (rekey.Issued, bool) {
 		old = &n.Records[len(n.Records)-1]
 	}
 	n.Sends = append(n.Sends, send{At: now, Version: n.Version})
-	ticket.Key, ticket.Nonce = old.Key, old.Nonce
+	return n.issued(now, r, old), true
+}
+
+// issuer is the nonce of the request that issued a record last.
+func (r *record) issuer() string {
+	if r.Renewal != nil {
+		return r.Renewal.Nonce
+	}
+	return r.Nonce
+}
+
+// issued is the answer to the request that issued a record last.
+func (n *number) issued(now instant, r rekey.IssueRequest, o *record) rekey.Issued {
 	next, _ := n.wait(now, r)
-	return rekey.Issued{Outcome: outcome, Ticket: ticket, RetryAfter: next, ExpiresIn: old.Expires.sub(now)}, true
+	issued := rekey.Issued{
+		Outcome:    rekey.IssueMade,
+		Ticket:     rekey.Ticket{Number: r.Number, Flow: o.Flow, Version: o.Version, Key: o.Key, Nonce: o.Nonce},
+		RetryAfter: next, ExpiresIn: o.Expires.sub(now),
+	}
+	if o.Renewal != nil {
+		issued.Outcome = rekey.IssueRenewed
+		issued.Ticket.PriorExpiry, issued.Ticket.PriorVersion = o.Renewal.Expires.time(), o.Renewal.Version
+	}
+	return issued
 }
 
 // flowsFull reports whether as many other flows as may be have a live code, and how long the next one must wait.
@@ -303,6 +332,9 @@ func (r *record) remember(name rekey.Name, left, guesses int) {
 // finish marks a redeemed record (protocol, reset, step 6).
 func (n *number) finish(now instant, f rekey.Redemption) bool {
 	if r := n.record(f.Flow); r != nil && r.Nonce == f.Nonce {
+		if r.Used {
+			return false // sent twice: wrong guesses that were made meanwhile stay counted (T19)
+		}
 		r.Used = true
 		r.remember(f.Request, matched, len(r.Requests))
 	}

@@ -71,6 +71,22 @@ var concurrencyTests = []test{
 			f.Fatalf("%v", outcomes)
 		}
 	}},
+	{"T19 the same send at once is made once", func(f *fixture) {
+		other, r := f.Reopen(), f.issueRequest("n", "flow")
+		outcomes := together(f, 200, func(i int) (rekey.Ticket, error) {
+			store := f.Store
+			if i%2 == 1 {
+				store = other
+			}
+			issued, err := store.Issue(f.Context(), r)
+			return issued.Ticket, err
+		})
+		for ticket, n := range outcomes {
+			if n != 200 || ticket.Nonce != r.Nonce {
+				f.Errorf("%d were told of %+v", n, ticket)
+			}
+		}
+	}},
 	{"T04 right and wrong guesses at once: no match is charged, no guess is free", func(f *fixture) {
 		f.code("n", "flow")
 		outcomes := together(f, 600, func(i int) (rekey.GuessOutcome, error) {

@@ -189,6 +189,19 @@ var finishTests = []test{
 		f.Advance(5*time.Minute + time.Millisecond)
 		f.mustGuess(guessRequest("n", "flow", right, "winner"), rekey.GuessExpired)
 	}},
+	{"T19 a redemption that is sent twice ends the row once", func(f *fixture) {
+		issued := f.code("n", "flow")
+		f.code("n", "other")
+		f.wrong("n", "flow", 2, rekey.GuessWrong)
+		r := rekey.Redemption{Number: "n", Flow: "flow", Nonce: issued.Ticket.Nonce, Request: "winner", Account: account, Fingerprints: keyed(hash2)}
+		for row := 1; row <= 3; row++ {
+			f.finish(r)
+			v := f.mustGuess(guessRequest("n", "other", "wrong", rekey.Name(fmt.Sprint("wrong ", row))), rekey.GuessWrong)
+			if v.WrongInRow != row {
+				f.Errorf("after redemption %d: %+v, want %d in a row", row, v, row)
+			}
+		}
+	}},
 	{"T05 a used code does not tell an earlier wrong guess's verdict", func(f *fixture) {
 		issued := f.code("n", "flow")
 		f.mustGuess(guessRequest("n", "flow", "wrong", "wrong"), rekey.GuessWrong)

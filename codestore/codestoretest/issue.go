@@ -163,7 +163,8 @@ var issueTests = []test{
 			f.Errorf("%+v", issued)
 		}
 		f.Advance(time.Minute)
-		r.Flow, r.NewFlow = "minted", "minted again"
+		r = f.issueRequest("n", "minted")
+		r.NewFlow = "minted again"
 		if issued := f.mustIssue(r, rekey.IssueRenewed); issued.Ticket.Flow != "minted" {
 			f.Errorf("%+v", issued)
 		}
@@ -232,6 +233,37 @@ var issueTests = []test{
 			f.Fatal(err)
 		}
 		f.mustGuess(guessRequest("n", "flow", right, "right"), rekey.GuessMatch)
+	}},
+	{"T19 an issue that is sent twice is made once and answered twice", func(f *fixture) {
+		first := f.issueRequest("n", "flow")
+		f.twice(first, rekey.IssueMade)
+		f.mustIssue(f.issueRequest("n", "flow"), rekey.IssueTooSoon)
+		f.Advance(time.Minute)
+		second := f.issueRequest("n", "flow")
+		renewed := f.twice(second, rekey.IssueRenewed)
+		if renewed.RetryAfter > 2*time.Minute || renewed.RetryAfter < time.Minute {
+			f.Errorf("after two sends the next may come after %v", renewed.RetryAfter)
+		}
+		f.mustIssue(first, rekey.IssueTooSoon) // it is not the latest any more
+		f.Advance(2 * time.Minute)
+		other := f.issueRequest("n", "other")
+		other.NewFlow = "minted"
+		if issued := f.twice(other, rekey.IssueMade); issued.Ticket.Flow != "minted" {
+			f.Errorf("%+v", issued)
+		}
+	}},
+	{"T19 what is withdrawn is not answered again", func(f *fixture) {
+		f.code("n", "flow")
+		r := f.issueRequest("n", "flow")
+		r.Intervals = nil
+		for range 2 {
+			again := f.twice(r, rekey.IssueRenewed)
+			if err := f.Store.Withdraw(f.Context(), again.Ticket); err != nil {
+				f.Fatal(err)
+			}
+		}
+		f.Advance(5*time.Minute + time.Millisecond)
+		f.mustGuess(guessRequest("n", "flow", right, "right"), rekey.GuessExpired)
 	}},
 	{"withdrawing the renewal and then the first issue leaves nothing", func(f *fixture) {
 		first := f.code("n", "flow")
@@ -319,4 +351,19 @@ var issueTests = []test{
 			f.Error("Take passed")
 		}
 	}},
+}
+
+// twice sends a request twice, as a client library does that lost the answer, and expects that both get the same.
+func (f *fixture) twice(r rekey.IssueRequest, want rekey.IssueOutcome) rekey.Issued {
+	f.Helper()
+	first, again := f.mustIssue(r, want), f.mustIssue(r, want)
+	if !again.Ticket.PriorExpiry.Equal(first.Ticket.PriorExpiry) {
+		f.Errorf("prior expiry %v, then %v", first.Ticket.PriorExpiry, again.Ticket.PriorExpiry)
+	}
+	again.Ticket.PriorExpiry = first.Ticket.PriorExpiry
+	if again.Ticket != first.Ticket || again.ExpiresIn > first.ExpiresIn || again.RetryAfter > first.RetryAfter ||
+		again.ExpiresIn <= 0 || again.RetryAfter < 0 {
+		f.Errorf("%+v, and then %+v", first, again)
+	}
+	return again
 }
