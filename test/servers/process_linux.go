@@ -41,12 +41,17 @@ func children(pid int) ([]int, error) {
 	return all, nil
 }
 
+// suspend stops a process until it gets SIGCONT, and returns once it has stopped.
+func suspend(pid int) error {
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		return err
+	}
+	return await(pid, 'T')
+}
+
 // halt stops a process, so that it makes no more children, and lists those that it has.
 func halt(pid int) ([]int, error) {
-	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
-		return nil, err
-	}
-	if err := await(pid, 'T'); err != nil {
+	if err := suspend(pid); err != nil {
 		return nil, err
 	}
 	return children(pid)

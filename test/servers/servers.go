@@ -34,15 +34,24 @@ const patience = 2 * time.Minute
 // fleet is the servers that the tests of one binary share. Each starts once, and a start that failed fails everybody.
 type fleet struct {
 	postgresql, mariadb func() (*Server, error)
+	redis               func() (*RedisServer, error)
 
 	mu      sync.Mutex
-	started []*Server
+	started []interface{ close() error }
 }
 
 func newFleet() *fleet {
 	f := &fleet{}
 	f.postgresql = sync.OnceValues(func() (*Server, error) { return f.start(findPostgreSQL) })
 	f.mariadb = sync.OnceValues(func() (*Server, error) { return f.start(findMariaDB) })
+	f.redis = sync.OnceValues(func() (*RedisServer, error) {
+		s, err := newRedis()
+		if err != nil {
+			return nil, err
+		}
+		f.keep(s.group)
+		return s, nil
+	})
 	return f
 }
 
@@ -51,10 +60,15 @@ func (f *fleet) start(find func() (engine, error)) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	f.keep(s)
+	return s, nil
+}
+
+// keep notes what is to be closed at the end.
+func (f *fleet) keep(started interface{ close() error }) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.started = append(f.started, s)
-	return s, nil
+	f.started = append(f.started, started)
 }
 
 // close ends the servers without grace, since their files go with them.
@@ -102,14 +116,20 @@ func MariaDB(t testing.TB) Database {
 	return sharedDatabase(t, func(f *fleet) (*Server, error) { return f.mariadb() })
 }
 
-func sharedDatabase(t testing.TB, server func(*fleet) (*Server, error)) Database {
+// sharedFleet is the fleet, without which a test that asks for it fails.
+func sharedFleet(t testing.TB) *fleet {
 	t.Helper()
 	f := shared.Load()
 	if f == nil {
 		t.Fatal("the shared servers need a TestMain in this package that ends them: " +
 			"func TestMain(m *testing.M) { os.Exit(servers.Run(m)) }")
 	}
-	s, err := server(f)
+	return f
+}
+
+func sharedDatabase(t testing.TB, server func(*fleet) (*Server, error)) Database {
+	t.Helper()
+	s, err := server(sharedFleet(t))
 	require(t, err)
 	d := s.NewDatabase(t)
 	t.Cleanup(func() {
@@ -118,6 +138,29 @@ func sharedDatabase(t testing.TB, server func(*fleet) (*Server, error)) Database
 		}
 	})
 	return d
+}
+
+// Redis makes an empty database on the Redis server that the binary's tests share, one by its number, which keeps nothing on
+// disk. It is emptied when the test ends. What belongs to the server as a whole is everybody's: its settings, and the cache
+// of scripts; a test that changes them has a server of its own, by StartRedis.
+func Redis(t testing.TB) Keyspace {
+	t.Helper()
+	s, err := sharedFleet(t).redis()
+	require(t, err)
+	k, err := s.next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	clearAfter(t, k)
+	return k
+}
+
+func clearAfter(t testing.TB, k Keyspace) {
+	t.Cleanup(func() {
+		if err := k.clear(); err != nil {
+			t.Errorf("removing the test's keys: %v", err)
+		}
+	})
 }
 
 // StartPostgreSQL starts a PostgreSQL server for this test alone, as durable as PostgreSQL is by default. It is ended and
