@@ -1,5 +1,6 @@
-// Package embedded builds the embedded default for tests: codes in a SQLite file, people there too or in a database of a
-// server, an inbox, and the public side in front. Every House on the same folder and people is one more replica.
+// Package embedded builds the embedded default for tests: codes and people in a SQLite file or each on a server, an inbox,
+// and the public side in front, opened as the program opens them. Every House on the same folder and servers is one more
+// replica.
 package embedded
 
 import (
@@ -11,17 +12,13 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
 	"rekey"
 	"rekey/cmd/rekey/databases"
-	"rekey/codestore"
 	"rekey/sms"
-	"rekey/test/servers"
 	"rekey/userdb"
 	"rekey/web"
 )
@@ -34,8 +31,9 @@ const cheap = "argon2id$m=8,t=1,p=1"
 
 // Options change how a House is built.
 type Options struct {
-	People string // their data source; empty: they are in the file of the codes
-	// Wrap comes between the service and its databases; nil: nothing does.
+	Codes  string // data source of the code store, as the setting codes.store has it; empty: the SQLite file in the folder
+	People string // that of the users table, as users.dsn has it; empty: the same file
+	// Wrap comes between the service and its SQL databases; nil: nothing does.
 	Wrap func(driver.Connector) driver.Connector
 	// HashFloor is what new hashes cost at the least; empty: next to nothing, for tests that are not about hashing.
 	HashFloor string
@@ -48,37 +46,16 @@ type House struct {
 	Service *rekey.Service
 	Handler http.Handler
 	Users   *userdb.Embedded
-	Codes   *codestore.Store
+	Codes   databases.Codes
 	Inbox   *sms.Inbox
 	Keys    *rekey.Keyring
-	Write   *sql.DB // the one connection that writes codes
-	Read    *sql.DB
-	People  *sql.DB // writes people; where they are in the file of the codes it is Write
-}
+	Write   *sql.DB // writes codes where they are in SQL; of SQLite, by one connection
+	Read    *sql.DB // reads them
+	People  *sql.DB // writes people; where they are in the database of the codes it is Write
 
-// EachDatabase runs a test with people in each kind of database, one beside the other. The package needs a TestMain that
-// calls servers.Run. people is for Options.
-func EachDatabase(t *testing.T, test func(t *testing.T, people string)) {
-	t.Helper()
-	t.Run("SQLite", func(t *testing.T) {
-		t.Parallel()
-		test(t, "")
-	})
-	EachServer(t, func(t *testing.T, people servers.Database) { test(t, people.DSN) })
-}
-
-// EachServer is EachDatabase with the servers alone.
-func EachServer(t *testing.T, test func(t *testing.T, people servers.Database)) {
-	t.Helper()
-	for _, server := range []struct {
-		name string
-		make func(testing.TB) servers.Database
-	}{{"PostgreSQL", servers.PostgreSQL}, {"MariaDB", servers.MariaDB}} {
-		t.Run(server.name, func(t *testing.T) {
-			t.Parallel()
-			test(t, server.make(t))
-		})
-	}
+	opened databases.Set
+	wired  map[string]*databases.DB // by data source, those that Options.Wrap is in
+	codes  string                   // the data source of the code store
 }
 
 // File is the database in a folder.
@@ -97,28 +74,18 @@ func Open(t testing.TB, dir string, o Options) *House {
 
 // New is Open for a process of its own.
 func New(dir string, o Options) (h *House, err error) {
-	h = &House{}
+	h = &House{opened: databases.Set{Create: true}, wired: map[string]*databases.DB{}}
 	defer func() {
 		if err != nil {
 			h.Close()
 			h = nil
 		}
 	}()
-	codes, err := o.connector("sqlite:" + File(dir))
-	if err != nil {
-		return h, err
-	}
-	h.Write, h.Read = sql.OpenDB(codes), sql.OpenDB(codes)
-	h.Write.SetMaxOpenConns(1)
-	h.Read.SetMaxOpenConns(4)
 	ctx := context.Background()
-	if err = h.openPeople(ctx, o); err != nil {
+	if err = h.openPeople(ctx, dir, o); err != nil {
 		return h, err
 	}
-	if err = codestore.Migrate(ctx, h.Write, codestore.SQLite()); err != nil {
-		return h, err
-	}
-	if h.Codes, err = codestore.NewSQL(ctx, h.Write, codestore.SQLite()); err != nil {
+	if err = h.openCodes(ctx, dir, o); err != nil {
 		return h, err
 	}
 	if h.Keys, err = rekey.NewKeyring([][]byte{[]byte("a key for tests that is 32 bytes")}, nil); err != nil {
@@ -147,60 +114,6 @@ func New(dir string, o Options) (h *House, err error) {
 	return h, err
 }
 
-// connector makes connections to a data source as the program's are made.
-func (o Options) connector(dsn string) (driver.Connector, error) {
-	source, err := databases.Parse(dsn)
-	if err != nil {
-		return nil, err
-	}
-	c, err := source.Connector()
-	if err == nil && o.Wrap != nil {
-		c = o.Wrap(c)
-	}
-	return c, err
-}
-
-// openPeople makes the users table where the options have it.
-func (h *House) openPeople(ctx context.Context, o Options) error {
-	users := userdb.Options{Read: h.Read, Write: h.Write, Dialect: userdb.SQLite(), Settings: userdb.Settings{HashFloor: o.HashFloor}}
-	if o.HashFloor == "" {
-		users.Settings.Hash, users.Settings.HashFloor = cheap, cheap
-	}
-	h.People = h.Write
-	if o.People != "" {
-		people, err := patient(o.People)
-		if err != nil {
-			return err
-		}
-		c, err := o.connector(people)
-		if err != nil {
-			return err
-		}
-		h.People = sql.OpenDB(c)
-		h.People.SetMaxOpenConns(10)
-		h.People.SetMaxIdleConns(10)
-		users.Read, users.Write, users.Dialect = h.People, h.People, userdb.PostgreSQL()
-		if strings.HasPrefix(o.People, servers.MySQL) {
-			users.Dialect = userdb.MySQL()
-		}
-	}
-	var err error
-	h.Users, err = userdb.NewEmbedded(ctx, users)
-	return err
-}
-
-// patient is a data source of a server that a slow machine may take a minute to let one in.
-func patient(dsn string) (string, error) {
-	u, err := url.Parse(dsn)
-	if err != nil {
-		return "", err
-	}
-	q := u.Query()
-	q.Set("connect_timeout", "60")
-	u.RawQuery = q.Encode()
-	return u.String(), nil
-}
-
 // Close ends the replica, also where New made a part of it only.
 func (h *House) Close() {
 	if h.Service != nil {
@@ -209,11 +122,10 @@ func (h *House) Close() {
 	if h.Codes != nil {
 		_ = h.Codes.Close()
 	}
-	for _, db := range []*sql.DB{h.Read, h.Write, h.People} {
-		if db != nil {
-			_ = db.Close()
-		}
+	for _, db := range h.wired {
+		_, _ = db.Read.Close(), db.Write.Close()
 	}
+	_ = h.opened.Close()
 }
 
 // Change does something to the people as the application would, past the service.
