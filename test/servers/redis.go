@@ -38,13 +38,14 @@ type RedisServer struct {
 	TLS      Keyspace // the same over TLS
 	Port     int      // on 127.0.0.1, the same as long as the test runs
 
-	name    string // for people
-	folder  string
-	ports   []*port
-	client  *redis.Client
-	process *process // nil while it is down
-	frozen  bool
-	made    atomic.Int64 // databases that were given out
+	name      string // for people
+	folder    string // within the home
+	ports     []*port
+	arguments []string // after the file
+	client    *redis.Client
+	process   *process // nil while it is down
+	frozen    bool
+	made      atomic.Int64 // databases that were given out
 }
 
 // newRedisGroup makes a home for servers.
@@ -63,9 +64,8 @@ func newRedisGroup() (*redisGroup, error) {
 	return g, nil
 }
 
-// add makes the files of one more server, which does not run yet. The settings are lines of redis.conf, of which the last
-// one counts where two differ; arguments would show the password to whoever lists processes.
-func (g *redisGroup) add(name string, settings func(s *RedisServer) []string) (*RedisServer, error) {
+// add makes one more server, with ports and a folder but without its settings.
+func (g *redisGroup) add(name string) (*RedisServer, error) {
 	s := &RedisServer{name: name}
 	g.servers = append(g.servers, s)
 	var err error
@@ -76,29 +76,12 @@ func (g *redisGroup) add(name string, settings func(s *RedisServer) []string) (*
 	if err != nil {
 		return nil, err
 	}
-	s.folder = filepath.Join(g.home.folder, strconv.Itoa(s.Port))
-	if err := g.home.makeFolder(filepath.Base(s.folder)); err != nil {
-		return nil, err
-	}
 	s.Keyspace = Keyspace{Address: at(s.Port), User: g.user, Password: g.password, group: g}.located()
 	s.TLS = s.Keyspace
 	s.TLS.CA = g.authority
 	s.TLS = s.TLS.Via(at(encrypted))
-	lines := []string{
-		"bind " + loopback, "port " + strconv.Itoa(s.Port), "protected-mode no", "dir " + s.folder, "aclfile " + filepath.Join(s.folder, "users"),
-		"databases " + strconv.Itoa(redisDatabases), `save ""`, "appendonly no", "maxmemory-policy noeviction",
-		"tls-port " + strconv.Itoa(encrypted), "tls-cert-file " + g.home.path(certificateFile), "tls-key-file " + g.home.path(keyFile),
-		"tls-ca-cert-file " + g.authority, "tls-auth-clients no",
-	}
-	if settings != nil {
-		lines = append(lines, settings(s)...)
-	}
-	users := fmt.Sprintf("user default off\nuser %s on >%s ~* &* +@all\n", g.user, g.password)
-	if err := g.home.write(filepath.Join(filepath.Base(s.folder), "users"), []byte(users)); err != nil {
-		return nil, err
-	}
-	conf := strings.Join(lines, "\n") + "\n"
-	if err := g.home.write(filepath.Join(filepath.Base(s.folder), "redis.conf"), []byte(conf)); err != nil {
+	s.folder = strconv.Itoa(s.Port)
+	if err := g.home.makeFolder(s.folder); err != nil {
 		return nil, err
 	}
 	c, err := s.connect()
@@ -108,6 +91,31 @@ func (g *redisGroup) add(name string, settings func(s *RedisServer) []string) (*
 	s.client = c.(*redis.Client) // of one address without a master's name
 	return s, nil
 }
+
+// configure writes the server's files. The settings are lines of redis.conf, of which the last one counts where two differ;
+// arguments would show passwords to whoever lists processes.
+func (s *RedisServer) configure(settings ...string) error {
+	h := s.group.home
+	lines := append([]string{
+		"bind " + loopback, "port " + strconv.Itoa(s.Port), "protected-mode no",
+		"dir " + h.path(s.folder), "aclfile " + h.path(filepath.Join(s.folder, "users")),
+		"tls-port " + strings.TrimPrefix(s.TLS.Address, loopback+":"), "tls-cert-file " + h.path(certificateFile),
+		"tls-key-file " + h.path(keyFile), "tls-ca-cert-file " + s.group.authority, "tls-auth-clients no",
+	}, settings...)
+	users := fmt.Sprintf("user default off\nuser %s on >%s ~* &* +@all\n", s.User, s.Password)
+	if err := h.write(filepath.Join(s.folder, "users"), []byte(users)); err != nil {
+		return err
+	}
+	return h.write(s.conf(), []byte(strings.Join(lines, "\n")+"\n"))
+}
+
+// keeping are the settings of a server that holds keys.
+func keeping() []string {
+	return []string{"databases " + strconv.Itoa(redisDatabases), `save ""`, "appendonly no", "maxmemory-policy noeviction"}
+}
+
+// conf is the server's redis.conf, within the home.
+func (s *RedisServer) conf() string { return filepath.Join(s.folder, "redis.conf") }
 
 // at is a port of loopback, host:port.
 func at(port int) string { return net.JoinHostPort(loopback, strconv.Itoa(port)) }
@@ -124,7 +132,7 @@ func (s *RedisServer) reserve() (int, error) {
 
 // begin starts the server's process; answers waits for it.
 func (s *RedisServer) begin() (err error) {
-	s.process, err = s.group.home.start(syscall.SIGKILL, s.group.program, filepath.Join(s.folder, "redis.conf"))
+	s.process, err = s.group.home.start(syscall.SIGKILL, s.group.program, append([]string{s.group.home.path(s.conf())}, s.arguments...)...)
 	return err
 }
 
@@ -222,7 +230,10 @@ func newRedis(settings ...string) (*RedisServer, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := g.add("Redis", func(*RedisServer) []string { return settings })
+	s, err := g.add("Redis")
+	if err == nil {
+		err = s.configure(append(keeping(), settings...)...)
+	}
 	if err == nil {
 		err = g.start(s)
 	}

@@ -45,7 +45,7 @@ func TestEachRedisIsEmptyAndSeesNoOther(t *testing.T) {
 
 func TestWhatATestPutIntoRedisIsGoneWhenItEnds(t *testing.T) {
 	t.Parallel()
-	for name, place := range map[string]func(testing.TB) Keyspace{"Redis": Redis} {
+	for name, place := range map[string]func(testing.TB) Keyspace{"Redis": Redis, "Cluster": RedisCluster} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var gone Keyspace

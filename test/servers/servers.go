@@ -38,6 +38,7 @@ type fleet struct {
 
 	mu      sync.Mutex
 	started []interface{ close() error }
+	idle    []*Cluster // of those that were started
 }
 
 func newFleet() *fleet {
@@ -62,6 +63,32 @@ func (f *fleet) start(find func() (engine, error)) (*Server, error) {
 	}
 	f.keep(s)
 	return s, nil
+}
+
+// lend gives out an empty Cluster that nobody else has.
+func (f *fleet) lend() (*Cluster, error) {
+	f.mu.Lock()
+	if last := len(f.idle) - 1; last >= 0 {
+		defer f.mu.Unlock()
+		c := f.idle[last]
+		f.idle = f.idle[:last]
+		return c, nil
+	}
+	f.mu.Unlock()
+	// No test of a shared Cluster waits for a failover, and on a slow machine none shall happen.
+	c, err := newCluster(time.Minute)
+	if err != nil {
+		return nil, err
+	}
+	f.keep(c.group)
+	return c, nil
+}
+
+// giveBack takes a Cluster back that is empty again.
+func (f *fleet) giveBack(c *Cluster) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.idle = append(f.idle, c)
 }
 
 // keep notes what is to be closed at the end.
@@ -151,16 +178,32 @@ func Redis(t testing.TB) Keyspace {
 	if err != nil {
 		t.Fatal(err)
 	}
-	clearAfter(t, k)
+	t.Cleanup(func() {
+		if err := k.clear(); err != nil {
+			t.Errorf("emptying the test's Redis: %v", err)
+		}
+	})
 	return k
 }
 
-func clearAfter(t testing.TB, k Keyspace) {
+// RedisCluster lends an empty Redis Cluster of six nodes, three masters with a replica each, until the test ends. Nobody
+// else has it meanwhile: a Cluster has one database, and tests use the same keys. So the binary has as many of them as tests
+// hold at once: it is asked for after t.Parallel, by the test that uses it and not by one that waits for its parallel
+// subtests. A new one takes two seconds, one that was used before nothing. Its nodes go on running, and keep their
+// settings; a test that wants it otherwise has a Cluster of its own, by StartRedisCluster.
+func RedisCluster(t testing.TB) Keyspace {
+	t.Helper()
+	f := sharedFleet(t)
+	c, err := f.lend()
+	require(t, err)
 	t.Cleanup(func() {
-		if err := k.clear(); err != nil {
-			t.Errorf("removing the test's keys: %v", err)
+		if err := c.clear(); err != nil {
+			t.Errorf("emptying the test's Redis Cluster: %v", err)
+			return // nobody shall have it any more
 		}
+		f.giveBack(c)
 	})
+	return c.Keyspace
 }
 
 // StartPostgreSQL starts a PostgreSQL server for this test alone, as durable as PostgreSQL is by default. It is ended and

@@ -1,0 +1,89 @@
+package servers
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+	"testing"
+)
+
+func TestEachRedisClusterIsEmptyAndSeesNoOther(t *testing.T) {
+	t.Parallel()
+	first, second := RedisCluster(t), RedisCluster(t)
+	one, other := first.Client(t), second.Client(t)
+	for i := range 20 { // on every master
+		put(t, one, fmt.Sprint("n", i), "1")
+	}
+	for i := range 20 {
+		if value := fetch(t, other, fmt.Sprint("n", i)); value != "" {
+			t.Errorf("%q of another Cluster", value)
+		}
+	}
+}
+
+func TestARedisClusterIsLentAgain(t *testing.T) {
+	f := newFleet()
+	defer func() {
+		if err := f.close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	first, err := f.lend()
+	require(t, err)
+	f.giveBack(first)
+	second, err := f.lend()
+	if err != nil || second != first {
+		t.Errorf("another one, %v", err)
+	}
+}
+
+func TestTheURLIsThatOfAllNodes(t *testing.T) {
+	t.Parallel()
+	k := RedisCluster(t)
+	u, err := url.Parse(k.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	password, _ := u.User.Password()
+	if u.Scheme != "redis+cluster" || u.Host != k.Address || len(strings.Split(u.Host, ",")) != clusterNodes || u.User.Username() != k.User ||
+		password != k.Password || u.Path != "" {
+		t.Errorf("the URL of %s is another's", k.Address)
+	}
+}
+
+// A master that was killed is replaced, keeps being a node when it comes back, and the next one that hangs is replaced too.
+func TestAMasterOfAClusterIsReplaced(t *testing.T) {
+	t.Parallel()
+	c := StartRedisCluster(t)
+	client := c.TLS.Client(t)
+	put(t, client, "n", "1")
+	if n, err := c.MasterOf(t, "n").client.Wait(t.Context(), 1, 0).Result(); n != 1 || err != nil {
+		t.Fatalf("%d replicas, %v", n, err)
+	}
+	first := c.MasterOf(t, "n")
+	first.Kill(t)
+	c.WaitHealthy(t)
+	second := c.MasterOf(t, "n")
+	if second == first || len(c.Masters(t)) != clusterMasters {
+		t.Fatalf("%s goes on", first.name)
+	}
+	if value := fetch(t, client, "n"); value != "1" {
+		t.Errorf("%q after the failover", value)
+	}
+	first.Start(t)
+	c.WaitHealthy(t)
+	if c.MasterOf(t, "n") != second {
+		t.Error("whoever comes back is master again")
+	}
+	second.Freeze(t)
+	c.WaitHealthy(t)
+	if c.MasterOf(t, "n") != first {
+		t.Error("another node than the replica took over")
+	}
+	if value := fetch(t, c.Client(t), "n"); value != "1" {
+		t.Errorf("%q after the second failover", value)
+	}
+	second.Thaw(t)
+	c.WaitHealthy(t)
+	put(t, c.Client(t), "n", "2")
+}
