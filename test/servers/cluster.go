@@ -26,8 +26,6 @@ type Cluster struct {
 	Keyspace
 	TLS   Keyspace // the same over TLS
 	Nodes []*RedisServer
-
-	ids map[string]*RedisServer // by what the Cluster calls them
 }
 
 // StartRedisCluster starts a Redis Cluster for this test alone. A master that is silent for two seconds is replaced by its
@@ -47,7 +45,7 @@ func newCluster(silence time.Duration, settings ...string) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{ids: map[string]*RedisServer{}}
+	c := &Cluster{}
 	if err := c.form(g, silence, settings); err != nil {
 		return nil, errors.Join(fmt.Errorf("Redis Cluster: %w", err), g.close())
 	}
@@ -103,11 +101,10 @@ func replicating(s *RedisServer) []string {
 // that it does it by.
 func (c *Cluster) introduce(ctx context.Context) error {
 	for i, s := range c.Nodes {
-		id, err := s.client.ClusterMyID(ctx).Result()
-		if err != nil {
+		var err error
+		if s.id, err = s.client.ClusterMyID(ctx).Result(); err != nil {
 			return err
 		}
-		c.ids[id] = s
 		// With an epoch each, nobody has to settle whose word counts.
 		if err := s.client.Do(ctx, "cluster", "set-config-epoch", i+1).Err(); err != nil {
 			return err
@@ -127,8 +124,8 @@ func (c *Cluster) introduce(ctx context.Context) error {
 	}
 	known := func() error {
 		for _, s := range c.Nodes {
-			for id := range c.ids {
-				if err := s.client.Do(ctx, "cluster", "count-failure-reports", id).Err(); err != nil {
+			for _, other := range c.Nodes {
+				if err := s.client.Do(ctx, "cluster", "count-failure-reports", other.id).Err(); err != nil {
 					return fmt.Errorf("%s: %w", s.name, err) // it knows none of that name
 				}
 			}
@@ -138,12 +135,8 @@ func (c *Cluster) introduce(ctx context.Context) error {
 	if err := eventually(ctx, known); err != nil {
 		return err
 	}
-	for id, master := range c.ids {
-		i := slices.Index(c.Nodes, master)
-		if i >= clusterMasters {
-			continue
-		}
-		if err := c.Nodes[i+clusterMasters].client.ClusterReplicate(ctx, id).Err(); err != nil {
+	for i, replica := range c.Nodes[clusterMasters:] {
+		if err := replica.client.ClusterReplicate(ctx, c.Nodes[i].id).Err(); err != nil {
 			return err
 		}
 	}
@@ -247,10 +240,11 @@ func (c *Cluster) ownersBy(ctx context.Context, s *RedisServer) (map[*RedisServe
 		if len(slots.Nodes) == 0 {
 			return nil, fmt.Errorf("nobody serves the slots from %d", slots.Start)
 		}
-		owner, found := c.ids[slots.Nodes[0].ID]
-		if !found || !owner.Running() {
+		i := slices.IndexFunc(c.Nodes, func(s *RedisServer) bool { return s.id == slots.Nodes[0].ID })
+		if i < 0 || !c.Nodes[i].Running() {
 			return nil, fmt.Errorf("the slots from %d are those of %s, which does not run", slots.Start, slots.Nodes[0].Addr)
 		}
+		owner := c.Nodes[i]
 		owners[owner] = append(owners[owner], slots)
 	}
 	return owners, nil

@@ -39,6 +39,7 @@ type RedisServer struct {
 	Port     int      // on 127.0.0.1, the same as long as the test runs
 
 	name      string // for people
+	id        string // for the Cluster that it is a node of
 	folder    string // within the home
 	ports     []*port
 	arguments []string // after the file
