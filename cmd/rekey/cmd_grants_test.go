@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"strings"
@@ -76,4 +77,52 @@ func printed(t *testing.T, env []string, args ...string) string {
 		t.Fatalf("exit %d: %s", exit, &stderr)
 	}
 	return stdout.String()
+}
+
+// TestGrantsForCodesAreEnoughForTheCodeStore executes what is printed, on a database without rights for anybody, and uses
+// the code store as the role that got them.
+func TestGrantsForCodesAreEnoughForTheCodeStoreAndNoMore(t *testing.T) {
+	t.Parallel()
+	for name, server := range map[string]struct {
+		start   func(testing.TB) *servers.Server
+		revoke  string
+		also    string // parameters
+		refused string // a statement that the rights don't reach
+	}{
+		"PostgreSQL": {servers.StartPostgreSQL, "REVOKE ALL ON SCHEMA public FROM PUBLIC; REVOKE ALL ON DATABASE %s FROM PUBLIC", "&connect_timeout=60", "CREATE TABLE other (n INTEGER)"},
+		"MariaDB":    {servers.StartMariaDB, "", "?connect_timeout=60", "DROP TABLE rekey_numbers"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			database := server.start(t).NewDatabase(t)
+			admin := database.Admin().Open(t)
+			if server.revoke != "" {
+				if _, err := admin.Exec(fmt.Sprintf(server.revoke, database.Name)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			role := database.Role(t, "codes")
+			of := func(d servers.Database) []string { return []string{"REKEY_CODES_STORE=" + d.DSN + server.also} }
+			// The role may not even connect, and the owner sees that all is there.
+			for _, seen := range []struct {
+				by     servers.Database
+				tables bool // must be made
+			}{{role, true}, {database.Admin(), false}} {
+				grants := printed(t, of(seen.by), "--for", "codes", "--to", role.User)
+				if strings.Contains(grants, "CREATE TABLE") != seen.tables || strings.Contains(grants, "users.dsn") {
+					t.Errorf("printed is\n%s", grants)
+				}
+				if _, err := admin.Exec(grants); err != nil {
+					t.Fatalf("%s\n%v", grants, err)
+				}
+			}
+			s := serve(t, t.TempDir(), []string{"13800000001"}, append(through(newGatewayServer(t)), of(role)...)...)
+			if a := s.send("13800000001"); a.Errno != "0" {
+				t.Errorf("send answers %+v", a)
+			}
+			if _, err := role.Open(t).Exec(server.refused); err == nil {
+				t.Errorf("the role may %s", server.refused)
+			}
+		})
+	}
 }

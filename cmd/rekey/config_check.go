@@ -33,6 +33,7 @@ func (l *loaded) check() {
 	l.checkKeys()
 	l.checkAddresses()
 	l.checkNumbers()
+	l.checkCodes()
 	l.checkProviders()
 	_, err := newDelivery(&l.config, nil)
 	l.addAll(errors.Join(err, l.inUse()))
@@ -112,6 +113,13 @@ func (l *loaded) checkNumbers() {
 	if l.Numbers.Plan != anyRegion && !slices.Equal(l.Numbers.Allow, []string{l.Numbers.Plan}) {
 		l.object("numbers.allow", `must be the plan's own country alone, since other numbers have no form in it; set numbers.plan to "*"`)
 	}
+}
+
+func (l *loaded) checkCodes() {
+	if l.Codes.Wait == 0 || l.has("codes.wait") || l.has("codes.store") {
+		return
+	}
+	l.object("codes.wait", "is for replicas of Redis, and codes.store is none; remove the setting, or set it to 0")
 }
 
 // checkPublic asks package web about the settings that it judges, each by itself so that a fault has its key, but beside

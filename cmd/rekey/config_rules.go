@@ -219,42 +219,23 @@ func longToken(s string) error {
 	return nil
 }
 
-// stores are the schemes of data sources, those of later versions included.
-var stores = []string{"memory:", "sqlite:", "postgres://", "postgresql://", "mysql://", "mariadb://", "redis://", "rediss://",
-	"redis+sentinel://", "redis+cluster://"}
-
 // dataSource takes those of SQL databases.
 func dataSource(s string) error {
 	_, err := databases.Parse(s)
 	return err
 }
 
-// database takes data sources of the schemes that this version opens, and tells those of later ones from mistakes.
-func database(now ...string) func(string) error {
-	return func(s string) error {
-		err := databaseOf(now...)(s)
-		for _, scheme := range stores {
-			if strings.HasPrefix(s, scheme) && !slices.Contains(now, scheme) {
-				return fmt.Errorf("%s is not in this version yet; use %s", scheme, alternatives(now))
-			}
-		}
-		return err
-	}
+// codeStore takes where codes can be kept.
+func codeStore(s string) error {
+	_, err := databases.ParseCodes(s)
+	return err
 }
 
+// databaseOf takes data sources of those schemes.
 func databaseOf(schemes ...string) func(string) error {
 	return func(s string) error {
-		for _, scheme := range schemes {
-			rest, ok := strings.CutPrefix(s, scheme)
-			switch {
-			case !ok:
-				continue
-			case scheme != "memory:":
-				return dataSource(s)
-			case rest != "":
-				return errors.New("must be memory: with nothing behind it")
-			}
-			return nil
+		if slices.ContainsFunc(schemes, func(scheme string) bool { return strings.HasPrefix(s, scheme) }) {
+			return dataSource(s)
 		}
 		return errors.New("must begin with " + alternatives(schemes) + `, such as "sqlite:rekey.db"`)
 	}

@@ -57,12 +57,12 @@ func (c *config) declare() []*setting {
 		{key: "numbers.plan", initial: "CN", value: text(&c.Numbers.Plan, plan)},
 		{key: "numbers.allow", value: list(&c.Numbers.Allow, plan)},
 
-		{key: "codes.store", initial: "sqlite:rekey.db", value: text(&c.Codes.Store, database("memory:", "sqlite:", "postgres://", "postgresql://", "mysql://", "mariadb://")), hide: hideSource},
+		{key: "codes.store", initial: "sqlite:rekey.db", value: text(&c.Codes.Store, codeStore), hide: hideSource},
 		{key: "codes.lifetime", initial: "5m", value: duration(&c.Codes.Lifetime, between(30*time.Second, rekey.MaxLifetime, spellDuration))},
 		{key: "codes.interval", initial: "60s", value: duration(&c.Codes.Interval, between(time.Second, time.Hour, spellDuration))},
 		{key: "codes.guesses", initial: "5", value: whole(&c.Codes.Guesses, between(1, 10, decimal))},
 		{key: "codes.pool_guesses", initial: "3", value: whole(&c.Codes.PoolGuesses, between(0, 10, decimal))},
-		{key: "codes.wait", initial: "0", value: whole(&c.Codes.Wait, onlyNumber(0))},
+		{key: "codes.wait", initial: "0", value: whole(&c.Codes.Wait, between(0, 100, decimal))},
 
 		{key: "limits.number_sends_hour", initial: "5", value: budget(&c.Limits.NumberSendsHour)},
 		{key: "limits.number_sends_day", initial: "10", value: budget(&c.Limits.NumberSendsDay)},
@@ -168,7 +168,7 @@ func hideSource(shown string) (string, bool) {
 	if err := json.Unmarshal([]byte(shown), &dsn); err != nil { // what quote wrote is JSON
 		return hideAll(shown)
 	}
-	masked, secret := databases.Mask(dsn)
+	masked, secret := databases.MaskCodes(dsn) // whatever is in Redis, else a database as any other
 	return quote(masked), secret
 }
 

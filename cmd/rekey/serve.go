@@ -68,6 +68,9 @@ func (l *loaded) advise(log *slog.Logger) {
 	if s, err := databases.Parse(l.Users.DSN); err == nil && s.Exposed() {
 		log.Warn("users.dsn: whoever is on the network in between could read the users table or answer in its place; on a network that is not yours alone add sslmode=verify-full")
 	}
+	if s, err := databases.ParseCodes(l.Codes.Store); err == nil && s.Exposed() {
+		log.Warn("codes.store: whoever is on the network in between could answer in its place, and let guesses pass uncounted; on a network that is not yours alone add sslmode=verify-full")
+	}
 }
 
 // serve listens on the addresses of the public and the private side until ctx ends, then stops in good order.

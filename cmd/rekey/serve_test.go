@@ -319,16 +319,19 @@ func TestWhatIsNoFaultButNotMeantIsInTheLog(t *testing.T) {
 	}
 }
 
-func TestAUsersTableAcrossANetworkIsWarnedOfUnlessTheServerIsVerified(t *testing.T) {
+func TestADatabaseAcrossANetworkIsWarnedOfUnlessTheServerIsVerified(t *testing.T) {
 	t.Parallel()
-	for dsn, want := range map[string]bool{
-		"sqlite:rekey.db": false, "postgres://u:p@127.0.0.1/app": false, "mysql://u:p@db/app?sslmode=require": true,
-		"postgres://u:p@db/app": true, "postgres://u:p@db/app?sslmode=verify-full": false,
+	for setting, want := range map[string]string{
+		"REKEY_USERS_DSN=sqlite:rekey.db": "", "REKEY_USERS_DSN=postgres://u:p@127.0.0.1/app": "",
+		"REKEY_USERS_DSN=mysql://u:p@db/app?sslmode=require": "users.dsn: ", "REKEY_USERS_DSN=postgres://u:p@db/app": "users.dsn: ",
+		"REKEY_USERS_DSN=postgres://u:p@db/app?sslmode=verify-full": "",
+		"REKEY_CODES_STORE=memory:":                                 "", "REKEY_CODES_STORE=postgres://u:p@db/app": "codes.store: ",
+		"REKEY_CODES_STORE=mysql://u:p@db/app?sslmode=verify-full": "",
 	} {
 		var log strings.Builder
-		load("", []string{"REKEY_USERS_DSN=" + dsn}).advise(slog.New(slog.NewJSONHandler(&log, nil)))
-		if got := strings.Contains(log.String(), "sslmode=verify-full"); got != want {
-			t.Errorf("%s: warned is %v, %s", dsn, got, log.String())
+		load("", []string{setting}).advise(slog.New(slog.NewJSONHandler(&log, nil)))
+		if (want == "") != (log.String() == "") || !strings.Contains(log.String(), want) {
+			t.Errorf("%s: %s", setting, log.String())
 		}
 	}
 }

@@ -2,13 +2,65 @@ package databases
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"slices"
 	"strings"
 	"time"
 
 	"rekey"
 	"rekey/codestore"
 )
+
+// CodeSource is where a setting says that codes are kept: in a SQL database or, if that is nil, in memory. However it is
+// printed, its password is hidden (T36).
+type CodeSource struct {
+	SQL *Source
+}
+
+// ParseCodes takes apart where codes are kept, and touches nothing: "memory:", or what Parse takes. An error is as those of
+// Parse.
+func ParseCodes(dsn string) (CodeSource, error) {
+	if rest, ok := strings.CutPrefix(dsn, "memory:"); ok {
+		if rest != "" {
+			return CodeSource{}, errors.New("must be memory: with nothing behind it")
+		}
+		return CodeSource{}, nil
+	}
+	if !ofSQL(dsn) {
+		return CodeSource{}, errors.New(`must begin with "memory:", "sqlite:", "postgres://" or "mysql://", such as "sqlite:rekey.db"`)
+	}
+	source, err := Parse(dsn)
+	if err != nil {
+		return CodeSource{}, err
+	}
+	return CodeSource{SQL: &source}, nil
+}
+
+// ofSQL reports whether a data source is one of Parse's.
+func ofSQL(dsn string) bool {
+	return strings.HasPrefix(dsn, "sqlite:") || slices.ContainsFunc(forms, func(f form) bool {
+		return slices.ContainsFunc(f.schemes, func(scheme string) bool { return strings.HasPrefix(dsn, scheme) })
+	})
+}
+
+// String is the source as it may be shown.
+func (c CodeSource) String() string {
+	if c.SQL != nil {
+		return c.SQL.String()
+	}
+	return "memory:"
+}
+
+// Format keeps every verb of package fmt from telling what String hides.
+func (c CodeSource) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, c.String()) }
+
+// Exposed is that of the database. What is kept in memory nobody sees.
+func (c CodeSource) Exposed() bool { return c.SQL != nil && c.SQL.Exposed() }
+
+// MaskCodes is Mask for all that ParseCodes takes.
+func MaskCodes(dsn string) (masked string, secret bool) { return Mask(dsn) }
 
 // Codes is an open code store. It is safe for concurrent use.
 type Codes interface {
