@@ -1,0 +1,143 @@
+package torture_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"rekey"
+	"rekey/test/embedded"
+	"rekey/test/servers"
+)
+
+// replicas is how many there are of the service.
+const replicas = 3
+
+// store is a kind of code store; open makes an empty one that goes when the test ends and returns its data source.
+type store struct {
+	name string
+	open func(testing.TB) string
+}
+
+// stores are all that replicas can share. That in the memory of one process is not among them.
+func stores() []store {
+	return []store{
+		{embedded.SQLite, func(testing.TB) string { return "" }},
+		{embedded.PostgreSQL, func(t testing.TB) string { return servers.PostgreSQL(t).DSN }},
+		{embedded.MariaDB, func(t testing.TB) string { return servers.MariaDB(t).DSN }},
+	}
+}
+
+// town is some replicas on the same databases, and the phones of its people.
+type town struct {
+	testing.TB
+	houses [replicas]*embedded.House
+	phones phones
+}
+
+// newTown makes replicas without any budget but those of a code and of a number's wrong guesses, so that nothing else
+// stands before what is tortured. change may be nil.
+func newTown(t testing.TB, o embedded.Options, change func(*rekey.Options)) *town {
+	t.Helper()
+	w := &town{TB: t}
+	policy, err := rekey.NewPolicy("classic", false) // the list of common passwords takes longer to read than all else
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Service = func(o *rekey.Options) {
+		o.Policy, o.Sender = policy, &w.phones
+		o.Limits = rekey.Limits{NumberWrongDay: o.Limits.NumberWrongDay, NumberWrongRow: o.Limits.NumberWrongRow}
+		o.Code.Lifetime = rekey.MaxLifetime // on a machine of any speed
+		if change != nil {
+			change(o)
+		}
+	}
+	dir := t.TempDir()
+	for i := range w.houses {
+		w.houses[i] = embedded.Open(t, dir, o)
+	}
+	return w
+}
+
+// codes are the stores of the replicas.
+func (w *town) codes() []rekey.Codes {
+	var all []rekey.Codes
+	for _, h := range w.houses {
+		all = append(all, h.Codes)
+	}
+	return all
+}
+
+// phones are where messages arrive: the latest code of each number.
+type phones struct {
+	mu    sync.Mutex
+	codes map[rekey.Number]string
+}
+
+func (p *phones) Send(_ context.Context, m rekey.Message) (rekey.Receipt, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.codes == nil {
+		p.codes = make(map[rekey.Number]string)
+	}
+	p.codes[m.To] = m.Code.Reveal()
+	return rekey.Receipt{Provider: "phones"}, nil
+}
+
+// person is somebody with a code.
+type person struct{ mobile, flow, code string }
+
+// admit registers somebody, who asks for a code.
+func (w *town) admit(mobile string) person {
+	w.Helper()
+	h := w.houses[below(replicas)]
+	h.Add(w, mobile)
+	var sent rekey.Sent
+	w.insist(func() (err error) {
+		sent, err = h.Service.Send(context.Background(), rekey.Client{}, mobile)
+		return err
+	})
+	w.phones.mu.Lock()
+	defer w.phones.mu.Unlock()
+	return person{mobile: mobile, flow: sent.Flow, code: w.phones.codes[embedded.Number(w, mobile)]}
+}
+
+// reset asks one replica, once.
+func (w *town) reset(replica int, mobile, flow, code, password string) error {
+	_, err := w.houses[replica%replicas].Service.Reset(context.Background(), rekey.Client{Flow: flow},
+		rekey.ResetRequest{Mobile: mobile, Code: code, Password: password})
+	return err
+}
+
+// patience is how long a test tries again where the answer is that something is down. Loaded as it is by the test itself, a
+// slow machine may well say so.
+const patience = time.Minute
+
+// down reports whether an answer is that something is down: then the same request is to be made again, and nothing that the
+// person had is lost.
+func down(err error) bool {
+	switch rekey.KindOf(err) {
+	case rekey.StoreDown, rekey.UsersDown, rekey.Busy:
+		return true
+	}
+	return false
+}
+
+// again asks until the answer is another than that something is down, and returns it with the number of those that were.
+func again(ask func() error) (downs int, err error) {
+	for deadline := time.Now().Add(patience); ; downs++ {
+		if err = ask(); err == nil || !down(err) || time.Now().After(deadline) {
+			return downs, err
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// insist is again where the answer must be yes.
+func (w *town) insist(ask func() error) {
+	w.Helper()
+	if _, err := again(ask); err != nil {
+		w.Fatal(err)
+	}
+}
