@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"rekey"
 	"rekey/cmd/rekey/databases"
 	"rekey/sms"
@@ -35,6 +37,8 @@ type Options struct {
 	People string // that of the users table, as users.dsn has it; empty: the same file
 	// Wrap comes between the service and its SQL databases; nil: nothing does.
 	Wrap func(driver.Connector) driver.Connector
+	// Hook comes between the service and Redis; nil: nothing does.
+	Hook redis.Hook
 	// HashFloor is what new hashes cost at the least; empty: next to nothing, for tests that are not about hashing.
 	HashFloor string
 	Service   func(*rekey.Options) // changes what the recovery is made of
@@ -49,13 +53,14 @@ type House struct {
 	Codes   databases.Codes
 	Inbox   *sms.Inbox
 	Keys    *rekey.Keyring
-	Write   *sql.DB // writes codes where they are in SQL; of SQLite, by one connection
-	Read    *sql.DB // reads them
+	Write   *sql.DB // writes codes; of SQLite, by one connection; nil where they are in Redis
+	Read    *sql.DB // reads codes
 	People  *sql.DB // writes people; where they are in the database of the codes it is Write
 
 	opened databases.Set
 	wired  map[string]*databases.DB // by data source, those that Options.Wrap is in
-	codes  string                   // the data source of the code store
+	redis  []redis.UniversalClient
+	levers levers
 }
 
 // File is the database in a folder.
@@ -124,6 +129,9 @@ func (h *House) Close() {
 	}
 	for _, db := range h.wired {
 		_, _ = db.Read.Close(), db.Write.Close()
+	}
+	for _, client := range h.redis {
+		_ = client.Close()
 	}
 	_ = h.opened.Close()
 }

@@ -39,6 +39,8 @@ const (
 	SQLite     = "SQLite"
 	PostgreSQL = "PostgreSQL"
 	MariaDB    = "MariaDB"
+	Redis      = "Redis"
+	Cluster    = "Redis Cluster"
 )
 
 // Place is a code store and a users database that make sense together.
@@ -46,7 +48,7 @@ type Place struct{ Store, People string }
 
 // Places are all that there are: those with codes and people in one database first.
 func Places() []Place {
-	return []Place{{SQLite, SQLite}, {PostgreSQL, PostgreSQL}, {MariaDB, MariaDB}}
+	return []Place{{SQLite, SQLite}, {PostgreSQL, PostgreSQL}, {MariaDB, MariaDB}, {Redis, PostgreSQL}, {Redis, MariaDB}, {Cluster, PostgreSQL}}
 }
 
 // String names the place.
@@ -62,8 +64,13 @@ func (p Place) Options(t testing.TB) Options {
 	case MariaDB:
 		o.People = servers.MariaDB(t).DSN
 	}
-	if p.Store == p.People {
+	switch p.Store {
+	case p.People:
 		o.Codes = o.People
+	case Redis:
+		o.Codes = servers.Redis(t).URL
+	case Cluster:
+		o.Codes = servers.RedisCluster(t).URL
 	}
 	return o
 }
@@ -95,12 +102,5 @@ func choice(name string) []Place {
 	n := int(h.Sum32() >> 8)
 	places := Places()
 	apart := slices.IndexFunc(places, func(p Place) bool { return p.Store != p.People })
-	if apart < 0 {
-		apart = len(places)
-	}
-	chosen := []Place{places[n%apart]}
-	if rest := places[apart:]; len(rest) > 0 {
-		chosen = append(chosen, rest[n/apart%len(rest)])
-	}
-	return chosen
+	return []Place{places[n%apart], places[apart+n/apart%(len(places)-apart)]}
 }

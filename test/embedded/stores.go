@@ -4,14 +4,11 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
-	"fmt"
-	"net/url"
-	"testing"
-	"time"
+	"strings"
 
 	"rekey/cmd/rekey/databases"
 	"rekey/codestore"
-	"rekey/codestore/codestoretest"
+	"rekey/codestore/redisstore"
 	"rekey/userdb"
 )
 
@@ -39,29 +36,48 @@ func (h *House) openPeople(ctx context.Context, dir string, o Options) error {
 }
 
 // openCodes makes the code store where the options have it.
-func (h *House) openCodes(ctx context.Context, dir string, o Options) (err error) {
-	h.codes = cmp.Or(o.Codes, "sqlite:"+File(dir))
-	if _, err := databases.Parse(h.codes); err != nil { // no SQL
-		h.Codes, err = h.opened.Codes(ctx, "codes.store", h.codes)
-		return err
+func (h *House) openCodes(ctx context.Context, dir string, o Options) error {
+	dsn := cmp.Or(o.Codes, "sqlite:"+File(dir))
+	if target, err := redisstore.Parse(patient(dsn)); err == nil {
+		return h.openRedis(target, o)
 	}
-	db, err := h.open(ctx, h.codes, o)
+	db, err := h.open(ctx, dsn, o)
 	if err != nil {
 		return err
 	}
-	h.Write, h.Read = db.Write, db.Read
+	h.Write, h.Read, h.levers = db.Write, db.Read, sqlLevers{db.Write}
 	if o.Wrap == nil {
-		h.Codes, err = h.opened.Codes(ctx, "codes.store", patient(h.codes))
+		h.Codes, err = h.opened.Codes(ctx, "codes.store", patient(dsn))
 		return err
 	}
 	if err := codestore.Migrate(ctx, db.Write, db.Kind.CodeDialect()); err != nil {
 		return err
 	}
-	store, err := codestore.NewSQL(ctx, db.Write, db.Kind.CodeDialect())
+	store, err := codestore.NewSQL(ctx, db.Write, db.Kind.CodeDialect(), db.StepTime)
 	if err != nil {
 		return err
 	}
 	h.Codes = store
+	return nil
+}
+
+// openRedis makes the store in Redis.
+func (h *House) openRedis(target redisstore.Target, o Options) error {
+	client, err := target.Client()
+	if err != nil {
+		return err
+	}
+	h.redis = append(h.redis, client)
+	if o.Hook != nil {
+		client.AddHook(o.Hook)
+	}
+	h.Codes = redisstore.New(client, redisstore.Options{StepTime: target.StepTime(), Prefix: target.Prefix()})
+	own, err := target.Client() // without the hook
+	if err != nil {
+		return err
+	}
+	h.redis = append(h.redis, own)
+	h.levers = redisLevers{own, target.Prefix()}
 	return nil
 }
 
@@ -82,7 +98,7 @@ func (h *House) open(ctx context.Context, dsn string, o Options) (*databases.DB,
 	if err != nil {
 		return nil, err
 	}
-	db := &databases.DB{Kind: source.Kind, Write: sql.OpenDB(o.Wrap(connector))}
+	db := &databases.DB{Kind: source.Kind, StepTime: source.StepTime(), Write: sql.OpenDB(o.Wrap(connector))}
 	db.Read = db.Write
 	if source.Kind == databases.SQLite {
 		db.Read = sql.OpenDB(o.Wrap(connector))
@@ -96,62 +112,21 @@ func (h *House) open(ctx context.Context, dsn string, o Options) (*databases.DB,
 	return db, nil
 }
 
-// patient is a data source of a server that a slow machine may take a minute to let one in; others are as they were.
+// patient is a data source of a server that a slow machine may take a minute to let one in and to do a step; what it says of
+// these times itself stays, and data sources of files are as they were.
 func patient(dsn string) string {
-	u, err := url.Parse(dsn)
-	if err != nil || u.Host == "" {
+	if !strings.Contains(dsn, "://") {
 		return dsn
 	}
-	q := u.Query()
-	q.Set("connect_timeout", "60")
-	u.RawQuery = q.Encode()
-	return u.String()
-}
-
-// tables are those of a code store in SQL.
-func tables() []string { return []string{"rekey_numbers", "rekey_budgets"} }
-
-// Advance lets d pass for the code store, whichever it is: what it holds is aged.
-func (h *House) Advance(t testing.TB, d time.Duration) {
-	t.Helper()
-	codestoretest.Age(t, h.Write, d)
-}
-
-// Forget empties the code store, as a failover to an empty one does.
-func (h *House) Forget(t testing.TB) {
-	t.Helper()
-	for _, table := range tables() {
-		if _, err := h.Write.ExecContext(t.Context(), "DELETE FROM "+table); err != nil {
-			t.Fatal(err)
+	for _, parameter := range []string{"connect_timeout=60", "step_timeout=1m"} {
+		name, _, _ := strings.Cut(parameter, "=")
+		switch {
+		case strings.Contains(dsn, name+"="):
+		case strings.Contains(dsn, "?"):
+			dsn += "&" + parameter
+		default:
+			dsn += "?" + parameter
 		}
 	}
-}
-
-// Remember keeps what the code store holds now, and returns what brings it back: a failover that lost what was written
-// since.
-func (h *House) Remember(t testing.TB) (recall func()) {
-	t.Helper()
-	for _, table := range tables() {
-		if _, err := h.Write.ExecContext(t.Context(), fmt.Sprintf("CREATE TABLE %[1]s_then AS SELECT * FROM %[1]s", table)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return func() {
-		t.Helper()
-		tx, err := h.Write.BeginTx(t.Context(), nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer tx.Rollback() // does nothing after the commit
-		for _, table := range tables() {
-			for _, statement := range []string{"DELETE FROM %[1]s", "INSERT INTO %[1]s SELECT * FROM %[1]s_then"} {
-				if _, err := tx.ExecContext(t.Context(), fmt.Sprintf(statement, table)); err != nil {
-					t.Fatal(err)
-				}
-			}
-		}
-		if err := tx.Commit(); err != nil {
-			t.Fatal(err)
-		}
-	}
+	return dsn
 }
