@@ -55,7 +55,7 @@ func newCluster(silence time.Duration, settings ...string) (*Cluster, error) {
 func (c *Cluster) form(g *redisGroup, silence time.Duration, settings []string) error {
 	var plain, encrypted []string
 	for i := range clusterNodes {
-		s, err := g.add(fmt.Sprintf("node %d", i))
+		s, err := g.add(fmt.Sprintf("node %d", i), g.credentials)
 		if err != nil {
 			return err
 		}
@@ -65,7 +65,7 @@ func (c *Cluster) form(g *redisGroup, silence time.Duration, settings []string) 
 		}
 		common := slices.Concat(keeping(), replicating(s), []string{
 			"databases 1", "cluster-enabled yes", "cluster-port " + strconv.Itoa(bus), "cluster-config-file nodes.conf",
-			"tls-cluster yes", "cluster-node-timeout " + strconv.FormatInt(silence.Milliseconds(), 10),
+			"tls-cluster yes", "tls-replication yes", "cluster-node-timeout " + strconv.FormatInt(silence.Milliseconds(), 10),
 			// A replica takes over however long it has heard nothing, and none moves to another master of its own accord.
 			"cluster-replica-validity-factor 0", "cluster-allow-replica-migration no",
 		})
@@ -88,13 +88,6 @@ func (c *Cluster) form(g *redisGroup, silence time.Duration, settings []string) 
 		return err
 	}
 	return c.healthy(ctx)
-}
-
-// replicating are the settings by which a server can be the replica of others of its group, over TLS and without waiting
-// for more of them.
-func replicating(s *RedisServer) []string {
-	return []string{"masteruser " + s.User, "masterauth " + s.Password, "tls-replication yes", "repl-diskless-sync-delay 0",
-		"repl-ping-replica-period 1"}
 }
 
 // introduce makes a Cluster of nodes that know nothing of each other: what redis-cli --cluster create does, by the commands
@@ -141,25 +134,6 @@ func (c *Cluster) introduce(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// eventually waits until try succeeds. Its error is the last that did not come of the context's end.
-func eventually(ctx context.Context, try func() error) error {
-	var last error
-	for {
-		err := try()
-		if err == nil {
-			return nil
-		}
-		if last == nil || ctx.Err() == nil {
-			last = err
-		}
-		select {
-		case <-ctx.Done():
-			return last
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
 }
 
 // WaitHealthy waits until all nodes that run agree on who serves which slots, every slot is served by one that runs, and

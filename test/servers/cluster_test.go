@@ -71,18 +71,16 @@ func TestAMasterOfAClusterIsReplaced(t *testing.T) {
 	}
 	first.Start(t)
 	c.WaitHealthy(t)
-	if c.MasterOf(t, "n") != second {
-		t.Error("whoever comes back is master again")
-	}
-	second.Freeze(t)
+	third := c.MasterOf(t, "n") // the second, unless the machine was so slow that it was replaced
+	third.Freeze(t)
 	c.WaitHealthy(t)
-	if c.MasterOf(t, "n") != first {
-		t.Error("another node than the replica took over")
+	if c.MasterOf(t, "n") == third {
+		t.Error("whoever is frozen goes on")
 	}
 	if value := fetch(t, c.Client(t), "n"); value != "1" {
 		t.Errorf("%q after the second failover", value)
 	}
-	second.Thaw(t)
+	third.Thaw(t)
 	c.WaitHealthy(t)
 	put(t, c.Client(t), "n", "2")
 }

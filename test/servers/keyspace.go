@@ -71,6 +71,12 @@ func (k Keyspace) located() Keyspace {
 	return k
 }
 
+// port is that of one server.
+func (k Keyspace) port() string {
+	_, port, _ := strings.Cut(k.Address, ":")
+	return port
+}
+
 // Via is the same place at another address, that of a Proxy. A Cluster and sentinels tell clients their own addresses
 // whatever the address was by which these came.
 func (k Keyspace) Via(address string) Keyspace {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -23,12 +22,12 @@ const redisDatabases = 10_000
 
 // redisGroup is Redis servers that belong together: they share a home, an authority and a user.
 type redisGroup struct {
-	program        string
-	home           *home
-	authority      string
-	user, password string
-	servers        []*RedisServer
-	made           atomic.Int64 // roles
+	program   string
+	home      *home
+	authority string
+	credentials
+	servers []*RedisServer
+	made    atomic.Int64 // roles
 }
 
 // RedisServer is a redis-server on loopback, alone or a node among others. Stop, Kill, Start, Freeze and Thaw are called by
@@ -38,15 +37,15 @@ type RedisServer struct {
 	TLS      Keyspace // the same over TLS
 	Port     int      // on 127.0.0.1, the same as long as the test runs
 
-	name      string // for people
-	id        string // for the Cluster that it is a node of
-	folder    string // within the home
-	ports     []*port
-	arguments []string // after the file
-	client    *redis.Client
-	process   *process // nil while it is down
-	frozen    bool
-	made      atomic.Int64 // databases that were given out
+	name     string // for people
+	id       string // for the Cluster that it is a node of
+	folder   string // within the home
+	ports    []*port
+	sentinel bool
+	client   *redis.Client
+	process  *process // nil while it is down
+	frozen   bool
+	made     atomic.Int64 // databases that were given out
 }
 
 // newRedisGroup makes a home for servers.
@@ -55,7 +54,7 @@ func newRedisGroup() (*redisGroup, error) {
 	if err != nil {
 		return nil, &notInstalled{"Redis", "redis-server"}
 	}
-	g := &redisGroup{program: program, user: redisUser, password: newPassword()}
+	g := &redisGroup{program: program, credentials: credentials{redisUser, newPassword()}}
 	if g.home, err = newHome("redis"); err != nil {
 		return nil, err
 	}
@@ -65,8 +64,8 @@ func newRedisGroup() (*redisGroup, error) {
 	return g, nil
 }
 
-// add makes one more server, with ports and a folder but without its settings.
-func (g *redisGroup) add(name string) (*RedisServer, error) {
+// add makes one more server, with ports, a folder and a user who may do everything, but without its settings.
+func (g *redisGroup) add(name string, user credentials) (*RedisServer, error) {
 	s := &RedisServer{name: name}
 	g.servers = append(g.servers, s)
 	var err error
@@ -77,7 +76,7 @@ func (g *redisGroup) add(name string) (*RedisServer, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.Keyspace = Keyspace{Address: at(s.Port), User: g.user, Password: g.password, group: g}.located()
+	s.Keyspace = Keyspace{Address: at(s.Port), User: user.user, Password: user.password, group: g}.located()
 	s.TLS = s.Keyspace
 	s.TLS.CA = g.authority
 	s.TLS = s.TLS.Via(at(encrypted))
@@ -100,7 +99,7 @@ func (s *RedisServer) configure(settings ...string) error {
 	lines := append([]string{
 		"bind " + loopback, "port " + strconv.Itoa(s.Port), "protected-mode no",
 		"dir " + h.path(s.folder), "aclfile " + h.path(filepath.Join(s.folder, "users")),
-		"tls-port " + strings.TrimPrefix(s.TLS.Address, loopback+":"), "tls-cert-file " + h.path(certificateFile),
+		"tls-port " + s.TLS.port(), "tls-cert-file " + h.path(certificateFile),
 		"tls-key-file " + h.path(keyFile), "tls-ca-cert-file " + s.group.authority, "tls-auth-clients no",
 	}, settings...)
 	users := fmt.Sprintf("user default off\nuser %s on >%s ~* &* +@all\n", s.User, s.Password)
@@ -133,7 +132,11 @@ func (s *RedisServer) reserve() (int, error) {
 
 // begin starts the server's process; answers waits for it.
 func (s *RedisServer) begin() (err error) {
-	s.process, err = s.group.home.start(syscall.SIGKILL, s.group.program, append([]string{s.group.home.path(s.conf())}, s.arguments...)...)
+	arguments := []string{s.group.home.path(s.conf())}
+	if s.sentinel {
+		arguments = append(arguments, "--sentinel")
+	}
+	s.process, err = s.group.home.start(syscall.SIGKILL, s.group.program, arguments...)
 	return err
 }
 
@@ -177,11 +180,14 @@ func (g *redisGroup) start(servers ...*RedisServer) error {
 	return nil
 }
 
-// setUser makes a user on every server, to stay.
+// setUser makes a user on every server that holds keys, to stay.
 func (g *redisGroup) setUser(name string, rules ...string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	for _, s := range g.servers {
+		if s.sentinel {
+			continue
+		}
 		if err := s.client.ACLSetUser(ctx, name, rules...).Err(); err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
@@ -231,7 +237,7 @@ func newRedis(settings ...string) (*RedisServer, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := g.add("Redis")
+	s, err := g.add("Redis", g.credentials)
 	if err == nil {
 		err = s.configure(append(keeping(), settings...)...)
 	}
@@ -331,13 +337,4 @@ func (s *RedisServer) running(t testing.TB) {
 	if s.process == nil {
 		t.Fatalf("%s is not running", s.name)
 	}
-}
-
-// server finds the server that listens at an address.
-func (g *redisGroup) server(address string) (*RedisServer, error) {
-	i := slices.IndexFunc(g.servers, func(s *RedisServer) bool { return s.Address == address })
-	if i < 0 {
-		return nil, fmt.Errorf("no server of these listens at %s", address)
-	}
-	return g.servers[i], nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
@@ -62,8 +61,7 @@ func (m *SlotMove) MoveKey(t testing.TB, key string) {
 func (m *SlotMove) move(ctx context.Context, t testing.TB, keys ...string) string {
 	t.Helper()
 	// Nodes speak TLS with each other.
-	port := strings.TrimPrefix(m.To.TLS.Address, loopback+":")
-	arguments := []any{"migrate", loopback, port, "", 0, patience.Milliseconds(), "auth2", m.To.User, m.To.Password, "keys"}
+	arguments := []any{"migrate", loopback, m.To.TLS.port(), "", 0, patience.Milliseconds(), "auth2", m.To.User, m.To.Password, "keys"}
 	for _, key := range keys {
 		arguments = append(arguments, key)
 	}
