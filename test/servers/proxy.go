@@ -9,14 +9,18 @@ import (
 	"testing"
 )
 
-// Proxy passes TCP connections on to a server and can break them. It suits protocols in which the client waits for the
-// answer to each message, as database/sql makes of those of PostgreSQL and MySQL, without TLS. Its methods may be called at
-// any time, those that take no *testing.T also from any goroutine.
+// Proxy passes TCP connections on to a server and can slow them down and break them. Its methods may be called at any time,
+// those that take no testing.TB also from any goroutine.
+//
+// What loses its answer is told by what is said, so not over TLS. One by NewProxy suits protocols in which the client waits
+// for the answer to each message, as database/sql makes of those of PostgreSQL and MySQL. One by NewRedisProxy knows where
+// a request of Redis ends, and which answer is whose, also of a client that does not wait.
 type Proxy struct {
 	Address string // where it listens, host:port
 
 	target string
 	port   *port // kept, so that it can listen there again
+	resp   bool  // it speaks Redis' protocol
 	tasks  sync.WaitGroup
 
 	mu       sync.Mutex
@@ -26,47 +30,70 @@ type Proxy struct {
 	frozen   bool
 	closed   bool
 	trap     *trap // nil: none is set
+	pace     pace
+	faults   []error // what it could not make out
 }
 
 // link is a client's connection and the one to the server that goes with it.
 type link struct {
 	client, server net.Conn
 	closed         bool
-	said           []byte // by the client since the last answer; kept while a trap is set
-	trapped        *trap  // that was set off: the answer is not passed on
-}
-
-// trap waits for a request whose answer is to be lost.
-type trap struct {
-	match func([]byte) bool
-	done  chan struct{}
+	gone           chan struct{} // closed with it
+	conversation
 }
 
 // NewProxy starts a proxy in front of target, host:port, on a port of loopback. It ends, and its connections with it, when
 // the test does.
 func NewProxy(t testing.TB, target string) *Proxy {
 	t.Helper()
-	kept, err := reservePort()
+	return newProxy(t, target, false)
+}
+
+// NewRedisProxy is NewProxy in front of a Redis server, without TLS.
+func NewRedisProxy(t testing.TB, target string) *Proxy {
+	t.Helper()
+	return newProxy(t, target, true)
+}
+
+func newProxy(t testing.TB, target string, resp bool) *Proxy {
+	t.Helper()
+	p, err := openProxy(target, resp)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &Proxy{
-		Address: net.JoinHostPort(loopback, strconv.Itoa(kept.number)),
-		target:  target, port: kept, links: map[*link]struct{}{},
-	}
-	p.changed = sync.NewCond(&p.mu)
 	t.Cleanup(func() {
 		if err := p.close(); err != nil {
 			t.Error(err)
 		}
 	})
-	p.Refuse(t, false)
 	return p
+}
+
+func openProxy(target string, resp bool) (*Proxy, error) {
+	kept, err := reservePort()
+	if err != nil {
+		return nil, err
+	}
+	p := &Proxy{
+		Address: net.JoinHostPort(loopback, strconv.Itoa(kept.number)),
+		target:  target, port: kept, resp: resp, links: map[*link]struct{}{},
+	}
+	p.changed = sync.NewCond(&p.mu)
+	if err := p.refuse(false); err != nil {
+		return nil, errors.Join(err, p.close())
+	}
+	return p, nil
 }
 
 // Refuse makes the proxy refuse new connections, as if nobody listened, or take them again. Those that it has stay.
 func (p *Proxy) Refuse(t testing.TB, refuse bool) {
 	t.Helper()
+	if err := p.refuse(refuse); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (p *Proxy) refuse(refuse bool) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var err error
@@ -80,9 +107,7 @@ func (p *Proxy) Refuse(t testing.TB, refuse bool) {
 			p.tasks.Go(func() { p.accept(listener) })
 		}
 	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	return err
 }
 
 // Cut closes every connection that has got as far as the server.
@@ -103,24 +128,6 @@ func (p *Proxy) Freeze(freeze bool) {
 	p.changed.Broadcast()
 }
 
-// CutAnswerTo makes the next request for which match is true lose its answer: it is passed on to the server, and once the
-// server has begun to answer, so has carried it out, the connection is closed and nothing of the answer passed on. Then the
-// channel is closed, and requests are answered again. match gets all bytes of the client since the last answer, on which
-// it must not hold on, and is called by one goroutine at a time. A request that a protocol sends in several messages, each
-// with an answer (PostgreSQL's Parse before its Execute), is several here.
-func (p *Proxy) CutAnswerTo(match func(request []byte) bool) <-chan struct{} {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.trap = &trap{match: match, done: make(chan struct{})}
-	return p.trap.done
-}
-
-// Says matches requests that contain a text, in letters of either case.
-func Says(text string) func([]byte) bool {
-	wanted := bytes.ToLower([]byte(text))
-	return func(request []byte) bool { return bytes.Contains(bytes.ToLower(request), wanted) }
-}
-
 func (p *Proxy) accept(listener net.Listener) {
 	for {
 		client, err := listener.Accept()
@@ -138,7 +145,7 @@ func (p *Proxy) serve(client net.Conn) {
 		_ = client.Close() // the server is down, and so is what stands before it
 		return
 	}
-	l := &link{client: client, server: server}
+	l := &link{client: client, server: server, gone: make(chan struct{})}
 	p.mu.Lock()
 	if p.closed {
 		p.cutLocked(l)
@@ -155,18 +162,26 @@ func (p *Proxy) serve(client net.Conn) {
 	p.mu.Unlock()
 }
 
-// forward passes on what one side says, as long as pass lets it, and then the end.
-func (p *Proxy) forward(l *link, from, to net.Conn, pass func(*link, []byte) bool) {
-	defer p.cut(l)
+// forward passes on what one side says, as far as pass lets it, and then the end.
+func (p *Proxy) forward(l *link, from, to net.Conn, pass func(*link, []byte) parcel) {
+	underway := make(chan parcel, 64)
+	var writing sync.WaitGroup
+	writing.Go(func() { p.deliver(l, to, underway) })
+	defer writing.Wait()
+	defer close(underway)
 	buffer := make([]byte, 64<<10)
 	for {
 		n, err := from.Read(buffer)
 		p.waitThawed(l)
 		if n > 0 {
-			if !pass(l, buffer[:n]) {
+			next := pass(l, bytes.Clone(buffer[:n]))
+			next.due = p.due()
+			select {
+			case underway <- next:
+			case <-l.gone:
 				return
 			}
-			if _, err := to.Write(buffer[:n]); err != nil {
+			if next.end != nil {
 				return
 			}
 		}
@@ -185,34 +200,6 @@ func (p *Proxy) waitThawed(l *link) {
 	}
 }
 
-// request looks whether what the client says sets off the trap. It does so before the server hears of it, so that no
-// answer can come first.
-func (p *Proxy) request(l *link, said []byte) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.trap == nil {
-		return true
-	}
-	l.said = append(l.said, said...)
-	if p.trap.match(l.said) {
-		l.trapped, p.trap = p.trap, nil
-	}
-	return true
-}
-
-// answer withholds the answer to a request that set off the trap.
-func (p *Proxy) answer(l *link, _ []byte) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	l.said = nil
-	if l.trapped == nil {
-		return true
-	}
-	p.cutLocked(l)
-	close(l.trapped.done)
-	return false
-}
-
 func (p *Proxy) cut(l *link) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -220,7 +207,10 @@ func (p *Proxy) cut(l *link) {
 }
 
 func (p *Proxy) cutLocked(l *link) {
-	l.closed = true
+	if !l.closed {
+		l.closed = true
+		close(l.gone)
+	}
 	// Both are closed again by whoever comes second, which fails and harms nothing.
 	_, _ = l.client.Close(), l.server.Close()
 	p.changed.Broadcast()
@@ -238,5 +228,5 @@ func (p *Proxy) close() error {
 	}
 	p.mu.Unlock()
 	p.tasks.Wait()
-	return errors.Join(err, p.port.close())
+	return errors.Join(append(p.faults, err, p.port.close())...)
 }
