@@ -72,7 +72,7 @@ func (s server) open(t testing.TB) (*sql.DB, *codestore.Store) {
 	if strings.Contains(s.DSN, separator) {
 		separator = "&"
 	}
-	opened, err := all.Open(t.Context(), "codes.store", s.DSN+separator+"connect_timeout=60") // on a machine of any speed
+	opened, err := all.Open(t.Context(), "codes.store", s.DSN+separator+"connect_timeout=60&step_timeout=1m") // on a machine of any speed
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +80,7 @@ func (s server) open(t testing.TB) (*sql.DB, *codestore.Store) {
 	if err := codestore.Migrate(ctx, opened.Write, s.Dialect); err != nil {
 		t.Fatal(err)
 	}
-	store, err := codestore.NewSQL(ctx, opened.Write, s.Dialect)
+	store, err := codestore.NewSQL(ctx, opened.Write, s.Dialect, opened.StepTime)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,7 +8,10 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"rekey"
@@ -21,26 +24,27 @@ const (
 	// batchSize bounds how many updates share a transaction: enough to spread the cost of a commit, few enough that
 	// nobody waits long for the others.
 	batchSize = 64
-	// batchTime bounds a transaction, the wait for the database's locks included. It is longer than SQLite waits for its
-	// lock (5 s), so that the operator is told what was waited for.
-	batchTime = 5500 * time.Millisecond
-	// stepTime bounds what a caller waits for a step, those before it included, so that requests don't pile up behind a
-	// database that hangs.
-	stepTime = 6 * time.Second
+	// waitingSteps is how many steps may be under way: far more than a database does in a second, so that they only come
+	// together while it hangs.
+	waitingSteps = 4096
 	// sweepSize is how many expired rows go at a time, so that a sweep never holds up the requests for long.
 	sweepSize = 500
-	// beginTries is how many connections may have died in the pool: the two engines of a store leave at most two there.
+	// beginTries is how many connections are tried that a restart of the server killed, or of the servers behind a pooler.
 	beginTries = 3
 )
 
 // NewSQL makes a store in db, which Migrate has prepared. It stays the caller's to close, after the store. For SQLite db
 // is the one connection that writes, and may be shared with others that write to the same file.
-func NewSQL(ctx context.Context, db *sql.DB, d Dialect) (*Store, error) {
-	numbers, err := newTable[number](ctx, db, d, numbersTable)
+//
+// A step fails that is not done within stepTime, those before it included: requests don't pile up behind a database that
+// hangs, and are told in time that it is down (T16). It must be well over the time that the database itself waits for a
+// lock, where it has such a time, so that the operator is told what was waited for.
+func NewSQL(ctx context.Context, db *sql.DB, d Dialect, stepTime time.Duration) (*Store, error) {
+	numbers, err := newTable[number](ctx, db, d, numbersTable, stepTime)
 	if err != nil {
 		return nil, err
 	}
-	budgets, err := newTable[budget](ctx, db, d, budgetsTable)
+	budgets, err := newTable[budget](ctx, db, d, budgetsTable, stepTime)
 	if err != nil {
 		return nil, errors.Join(err, numbers.end())
 	}
@@ -68,7 +72,7 @@ func Schema(d Dialect) []string {
 	var all []string
 	for _, table := range []string{numbersTable, budgetsTable} {
 		for _, statement := range d.tables {
-			all = append(all, fmt.Sprintf(statement, table))
+			all = append(all, strings.ReplaceAll(statement, "{table}", table))
 		}
 	}
 	return all
@@ -80,6 +84,8 @@ func Schema(d Dialect) []string {
 type table[D any, P document[D]] struct {
 	db                                     *sql.DB
 	isolation                              *sql.TxOptions
+	stepTime                               time.Duration
+	waiting                                atomic.Int64 // steps under way
 	lock, load, save, drop, expired, purge statement
 	jobs                                   chan *job[D]
 	stop                                   chan struct{}
@@ -122,12 +128,13 @@ type job[D any] struct {
 	done  chan error
 }
 
-func newTable[D any, P document[D]](ctx context.Context, db *sql.DB, d Dialect, name string) (*table[D, P], error) {
-	t := &table[D, P]{db: db, isolation: d.isolation, jobs: make(chan *job[D]), stop: make(chan struct{})}
+func newTable[D any, P document[D]](ctx context.Context, db *sql.DB, d Dialect, name string, stepTime time.Duration) (*table[D, P], error) {
+	t := &table[D, P]{db: db, isolation: d.isolation, stepTime: stepTime, jobs: make(chan *job[D]), stop: make(chan struct{})}
 	var there int
 	if err := db.QueryRowContext(ctx, "SELECT COUNT(*) FROM "+name+" WHERE 1 = 0").Scan(&there); err != nil {
 		return nil, fmt.Errorf("the code store's tables: %w", err)
 	}
+	values := strings.NewReplacer("{table}", name, "{idle}", strconv.FormatInt((2*stepTime).Milliseconds(), 10))
 	for _, s := range []struct {
 		into *statement
 		text string
@@ -137,7 +144,7 @@ func newTable[D any, P document[D]](ctx context.Context, db *sql.DB, d Dialect, 
 		if s.text == "" {
 			continue
 		}
-		s.into.text = fmt.Sprintf(s.text, name)
+		s.into.text = values.Replace(s.text)
 		if !d.prepares {
 			continue
 		}
@@ -152,13 +159,17 @@ func newTable[D any, P document[D]](ctx context.Context, db *sql.DB, d Dialect, 
 }
 
 func (t *table[D, P]) update(ctx context.Context, names []rekey.Name, step func(instant, []*D) bool) error {
-	ctx, cancel := context.WithTimeout(ctx, stepTime)
+	defer t.waiting.Add(-1)
+	if t.waiting.Add(1) > waitingSteps {
+		return errCrowded
+	}
+	ctx, cancel := t.bounded(ctx)
 	defer cancel()
 	j := &job[D]{ctx: ctx, names: names, step: step, done: make(chan error, 1)}
 	select {
 	case t.jobs <- j:
 	case <-ctx.Done():
-		return ctx.Err()
+		return context.Cause(ctx)
 	case <-t.stop:
 		return errClosed
 	}
@@ -166,8 +177,17 @@ func (t *table[D, P]) update(ctx context.Context, names []rekey.Name, step func(
 	case err := <-j.done:
 		return err
 	case <-ctx.Done():
-		return ctx.Err() // the step may still happen; nobody reads what it finds
+		return context.Cause(ctx) // the step may still happen; nobody reads what it finds
 	}
+}
+
+// errCrowded says that a step was not even tried.
+var errCrowded = errors.New("the code store's database is so slow that too many steps wait for it")
+
+// bounded is a context that ends with the time of a step.
+func (t *table[D, P]) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, t.stepTime,
+		fmt.Errorf("the code store's database did not answer within %v: %w", t.stepTime, context.DeadlineExceeded))
 }
 
 // run serves batches until end.
@@ -211,7 +231,8 @@ func (t *table[D, P]) begin(ctx context.Context) (tx *sql.Tx, err error) {
 // transact runs the steps of a batch, one after the other, in one transaction: it reads all documents of the batch,
 // and stores all that have changed, in one statement each.
 func (t *table[D, P]) transact(batch []*job[D]) (err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), batchTime)
+	// A tenth less than those wait who are in it: they are told what was waited for.
+	ctx, cancel := context.WithTimeout(context.Background(), t.stepTime*9/10)
 	defer cancel()
 	tx, err := t.begin(ctx)
 	if err != nil {
@@ -230,7 +251,7 @@ func (t *table[D, P]) transact(batch []*job[D]) (err error) {
 	}
 	changed := make(map[rekey.Name]bool)
 	for _, j := range batch {
-		if j.fault = j.ctx.Err(); j.fault != nil {
+		if j.fault = context.Cause(j.ctx); j.fault != nil {
 			continue
 		}
 		theirs := make([]*D, len(j.names))
@@ -355,6 +376,8 @@ func (t *table[D, P]) sweep(ctx context.Context) (removed int64, err error) {
 }
 
 func (t *table[D, P]) sweepSome(ctx context.Context) (removed int64, err error) {
+	ctx, cancel := t.bounded(ctx)
+	defer cancel()
 	tx, err := t.begin(ctx)
 	if err != nil {
 		return 0, err

@@ -74,7 +74,7 @@ func TestT42_AReadOnlyDatabaseIsAnError(t *testing.T) {
 		t.Fatal(err)
 	}
 	readOnly := writer(t, file, "&_pragma=query_only(1)")
-	other, err := codestore.NewSQL(t.Context(), readOnly, codestore.SQLite())
+	other, err := codestore.NewSQL(t.Context(), readOnly, codestore.SQLite(), 6*time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -241,7 +241,7 @@ func TestMigrateMayRunAgainAndSchemaIsWhatItRuns(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "codes.db")
 	db := writer(t, file, "")
-	if _, err := codestore.NewSQL(t.Context(), db, codestore.SQLite()); err == nil {
+	if _, err := codestore.NewSQL(t.Context(), db, codestore.SQLite(), 6*time.Second); err == nil {
 		t.Fatal("a store without tables was opened")
 	}
 	for _, statement := range codestore.Schema(codestore.SQLite()) {

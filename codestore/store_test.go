@@ -71,7 +71,7 @@ func openSQLite(t testing.TB, file string) (*sql.DB, *codestore.Store) {
 	if err := codestore.Migrate(ctx, db, codestore.SQLite()); err != nil {
 		t.Fatal(err)
 	}
-	s, err := codestore.NewSQL(ctx, db, codestore.SQLite())
+	s, err := codestore.NewSQL(ctx, db, codestore.SQLite(), 6*time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -55,7 +55,7 @@ func (d *diagnosis) tryCodes(ctx context.Context, l *loaded, opened *databases.S
 		return "", err
 	}
 	dialect := db.Kind.CodeDialect()
-	codes, missing := codestore.NewSQL(ctx, db.Write, dialect)
+	codes, missing := codestore.NewSQL(ctx, db.Write, dialect, db.StepTime)
 	switch {
 	case missing == nil:
 	case db.Kind == databases.MySQL: // a CREATE TABLE can't be rolled back

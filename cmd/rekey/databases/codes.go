@@ -86,13 +86,13 @@ func (s *Set) Codes(ctx context.Context, key, dsn string) (Codes, error) {
 	}
 	dialect := db.Kind.CodeDialect()
 	// First as if they were there: whoever has no right to make tables may have those that somebody made.
-	if codes, err := codestore.NewSQL(ctx, db.Write, dialect); err == nil {
+	if codes, err := codestore.NewSQL(ctx, db.Write, dialect, db.StepTime); err == nil {
 		return codes, nil
 	}
 	if err := codestore.Migrate(ctx, db.Write, dialect); err != nil {
 		return nil, fmt.Errorf("%s: %w; or have them made with what rekey migrate --print prints", key, err)
 	}
-	codes, err := codestore.NewSQL(ctx, db.Write, dialect)
+	codes, err := codestore.NewSQL(ctx, db.Write, dialect, db.StepTime)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", key, err)
 	}

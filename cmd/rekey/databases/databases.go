@@ -7,6 +7,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Set is the open databases, one each however many settings name it: SQLite lets one connection write, and two that want
@@ -19,9 +20,10 @@ type Set struct {
 
 // DB is an open database. Package userdb and others take its two pools.
 type DB struct {
-	Kind  Kind
-	Read  *sql.DB // of SQLite, a pool that can't write; of a server, the same as Write
-	Write *sql.DB // of SQLite, one connection
+	Kind     Kind
+	Read     *sql.DB       // of SQLite, a pool that can't write; of a server, the same as Write
+	Write    *sql.DB       // of SQLite, one connection
+	StepTime time.Duration // how long one step of a code store may take (Source.StepTime)
 }
 
 // Open opens a data source and makes sure, within some seconds, that it can be used. key is the setting that names it,
@@ -29,7 +31,7 @@ type DB struct {
 // it.
 //
 // A process takes at most ten connections to a server, or pool_max of them: N replicas take N times as many at their
-// busiest. One that is idle is given up after five minutes, each after half an hour.
+// busiest. One that is idle is given up after some minutes, each after half an hour.
 func (s *Set) Open(ctx context.Context, key, dsn string) (*DB, error) {
 	return s.get(ctx, key, dsn, func(ctx context.Context, path string) (*DB, error) { return openFile(ctx, path, s.Create) })
 }
@@ -62,6 +64,7 @@ func (s *Set) get(ctx context.Context, key, dsn string, file func(context.Contex
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", key, err)
 	}
+	db.StepTime = source.StepTime()
 	if s.open == nil {
 		s.open = map[string]*DB{}
 	}

@@ -166,7 +166,11 @@ func (s Source) noAnswer(err error) string {
 	case is(syscall.ENETUNREACH, syscall.EHOSTUNREACH):
 		return "there is no way to this host; correct it, or this machine's routes"
 	case is(context.DeadlineExceeded) || timed && timeout.Timeout():
-		return fmt.Sprintf("it does not answer within %v; see whether the server runs and no firewall is between, or raise connect_timeout", s.patience)
+		remedy := fmt.Sprintf("it does not answer within %v; see whether the server runs and no firewall is between, or raise connect_timeout", s.patience)
+		if len(s.hosts) > 1 {
+			remedy += " and step_timeout, of which those that do not answer get a third"
+		}
+		return remedy
 	case is(io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE, mysql.ErrInvalidConn, mysql.ErrMalformPkt):
 		return "the connection ends before the server has let rekey in; see whether it is a " + s.server() + " that answers there, and its log"
 	case is(pgconn.ErrReadOnlyConnection, pgconn.ErrStandbyConnection):

@@ -20,8 +20,13 @@ const (
 	// for some thousand a second; PostgreSQL allows 100 for everybody, MySQL 151.
 	usualPool = 10
 
+	// usualStep leaves a tenth of the second in which people are answered for all else.
+	usualStep = 900 * time.Millisecond
+
 	mostPatience = 60
 	mostPool     = 1000
+	leastStep    = 50 * time.Millisecond
+	mostStep     = time.Minute
 )
 
 // form is how the data sources of one kind of server are written.
@@ -37,13 +42,13 @@ type form struct {
 var forms = []form{
 	{
 		kind: PostgreSQL, schemes: []string{"postgres://", "postgresql://"}, port: 5432, socket: "host",
-		params: []string{"sslmode", "sslrootcert", "sslcert", "sslkey", "connect_timeout", "pool_max", "host", "port",
+		params: []string{"sslmode", "sslrootcert", "sslcert", "sslkey", "connect_timeout", "step_timeout", "pool_max", "host", "port",
 			"target_session_attrs", "search_path", "application_name"},
 		example: `"postgres://rekey:PASSWORD@db.example.com/app?sslmode=verify-full", or with a socket "postgres://rekey:PASSWORD@/app?host=/run/postgresql"`,
 	},
 	{
 		kind: MySQL, schemes: []string{"mysql://", "mariadb://"}, port: 3306, socket: "socket",
-		params:  []string{"sslmode", "sslrootcert", "sslcert", "sslkey", "connect_timeout", "pool_max", "socket"},
+		params:  []string{"sslmode", "sslrootcert", "sslcert", "sslkey", "connect_timeout", "step_timeout", "pool_max", "socket"},
 		example: `"mysql://rekey:PASSWORD@db.example.com/app?sslmode=verify-full", or with a socket "mysql://rekey:PASSWORD@/app?socket=/run/mysqld/mysqld.sock"`,
 	},
 }
@@ -95,7 +100,7 @@ func (f form) parse(rest string) (Source, error) {
 	at := strings.LastIndexByte(authority, '@')
 	user, password, _ := strings.Cut(authority[:max(at, 0)], ":")
 
-	s := Source{Kind: f.kind, patience: usualPatience, pool: usualPool, program: "rekey"}
+	s := Source{Kind: f.kind, patience: usualPatience, step: usualStep, pool: usualPool, program: "rekey"}
 	for _, part := range []struct {
 		to   *string
 		text string
@@ -219,6 +224,11 @@ func (s *Source) parameters(query string, f form) error {
 	s.target = given.Get("target_session_attrs")
 	if s.target != "" && !slices.Contains(targets, s.target) {
 		return fmt.Errorf("must have one of %s in the parameter target_session_attrs: a reset writes", strings.Join(targets, ", "))
+	}
+	if given.Has("step_timeout") {
+		if s.step, err = time.ParseDuration(given.Get("step_timeout")); err != nil || s.step < leastStep || s.step > mostStep {
+			return fmt.Errorf("must have a time from %v to 1m in the parameter step_timeout, such as %v", leastStep, usualStep)
+		}
 	}
 	for _, number := range []struct {
 		name string

@@ -11,7 +11,7 @@ import (
 func TestParseTakesWhatOperatorsWrite(t *testing.T) {
 	t.Parallel()
 	// usual is what every server has that says nothing else.
-	usual := Source{user: "rekey", database: "app", tls: encryption{mode: prefer}, patience: 3 * time.Second, pool: 10, program: "rekey"}
+	usual := Source{user: "rekey", database: "app", tls: encryption{mode: prefer}, patience: 3 * time.Second, step: 900 * time.Millisecond, pool: 10, program: "rekey"}
 	postgres := func(change func(*Source)) Source {
 		s := usual
 		s.Kind, s.port, s.password = PostgreSQL, 5432, "secret"

@@ -1,6 +1,7 @@
 package databases
 
 import (
+	"context"
 	"database/sql/driver"
 	"fmt"
 
@@ -38,7 +39,7 @@ func (s Source) postgres() (driver.Connector, error) {
 	}
 	c.User, c.Password, c.Database = s.user, s.password, s.database
 	c.ConnectTimeout = s.patience
-	c.DialFunc = dialer().DialContext
+	c.DialFunc = s.dialer().DialContext
 	c.RuntimeParams = map[string]string{"application_name": s.program, "client_encoding": "UTF8"}
 	if s.schemas != "" {
 		c.RuntimeParams["search_path"] = s.schemas
@@ -63,7 +64,8 @@ func (s Source) postgres() (driver.Connector, error) {
 		return nil, err
 	}
 	c.Host, c.Port, c.TLSConfig, c.Fallbacks = ways[0].Host, ways[0].Port, ways[0].TLSConfig, ways[1:]
-	return stdlib.GetConnector(*c), nil
+	connections := stdlib.GetConnector(*c, stdlib.OptionShouldPing(func(context.Context, stdlib.ShouldPingParams) bool { return false }))
+	return s.share(connections, func(c driver.Conn) bool { return c.(*stdlib.Conn).Conn().IsClosed() }), nil
 }
 
 // ways are the ways to the server in the order in which they are tried: each host, and where TLS is only preferred, each

@@ -13,8 +13,10 @@ const (
 	// names and the first statement.
 	openTime = 2 * time.Second
 
-	// idleTime gives back connections that a busy hour took.
-	idleTime = 5 * time.Minute
+	// idleTime gives back connections that a busy hour took. Those of MySQL must go before the server ends them (silence):
+	// database/sql looks once in that time.
+	idleTime      = 5 * time.Minute
+	idleTimeMySQL = 25 * time.Second
 
 	// lifetime ends connections so that they are made anew: to servers that a load balancer or a name has come to point to
 	// meanwhile, with certificates that hold now. Firewalls that drop old connections without a word do so after an hour
@@ -22,9 +24,18 @@ const (
 	lifetime = 30 * time.Minute
 )
 
-// dialer connects to servers. One that is gone without a word is noticed half a minute after it was last asked.
-func dialer() *net.Dialer {
-	return &net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3}}
+// dialer connects to servers. One that is gone without a word is noticed half a minute after it was last asked; if it is
+// one of several, within a part of a step's time, of which the hosts that do not answer leave two thirds to the one that
+// does.
+func (s Source) dialer() *net.Dialer {
+	d := &net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3}}
+	if others := len(s.hosts) - 1; others > 0 {
+		if s.tls.mode == prefer {
+			others *= 2 // each is tried with TLS and without
+		}
+		d.Timeout = s.step / 3 / time.Duration(others)
+	}
+	return d
 }
 
 // openServer opens a pool of connections and makes the first, so that what is wrong is told at once.
@@ -37,6 +48,9 @@ func openServer(ctx context.Context, s Source) (*DB, error) {
 	pool.SetMaxOpenConns(s.pool)
 	pool.SetMaxIdleConns(s.pool)
 	pool.SetConnMaxIdleTime(idleTime)
+	if s.Kind == MySQL {
+		pool.SetConnMaxIdleTime(idleTimeMySQL)
+	}
 	pool.SetConnMaxLifetime(lifetime)
 	db := &DB{Kind: s.Kind, Read: pool, Write: pool}
 

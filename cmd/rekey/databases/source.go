@@ -35,6 +35,7 @@ type Source struct {
 	port                     uint16        // of PostgreSQL's socket, a part of its name
 	tls                      encryption    // of connections to hosts
 	patience                 time.Duration // how long a connection to one host may take to come about
+	step                     time.Duration // how long a step of a code store kept there may take
 	pool                     int           // the most connections at once
 	target, schemas, program string        // of PostgreSQL: which server will do, search_path, application_name
 	given                    url.Values    // the parameters as written
@@ -92,6 +93,16 @@ func (s Source) Database() string {
 		return s.file
 	}
 	return s.database
+}
+
+// StepTime is how long one step of a code store that is kept there may take, waiting for a connection and for locks
+// included. A server that takes longer is down to people, who are told within a second; a SQLite file is waited for a
+// second longer than for its lock.
+func (s Source) StepTime() time.Duration {
+	if s.Kind == SQLite {
+		return (busyTimeout + 1000) * time.Millisecond
+	}
+	return s.step
 }
 
 // Exposed reports whether somebody on the network could read what passes between here and the server, or answer in its
