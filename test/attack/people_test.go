@@ -8,8 +8,8 @@ import (
 	"rekey/test/embedded"
 )
 
-// everywhere attacks a town with its people in each kind of database.
-func everywhere(t *testing.T, attack func(w *town)) {
+// amongPeople attacks a town with its people in each kind of database.
+func amongPeople(t *testing.T, attack func(w *town)) {
 	t.Helper()
 	t.Parallel()
 	embedded.EachDatabase(t, func(t *testing.T, people string) { attack(newTownOf(t, embedded.Options{People: people})) })
@@ -23,8 +23,10 @@ const (
 
 func TestT04_FiveHundredRightCodesAreOneChange(t *testing.T) {
 	t.Parallel()
-	embedded.EachDatabase(t, func(t *testing.T, people string) {
-		w := newTownOf(t, embedded.Options{People: people, HashFloor: "argon2id"})
+	embedded.EachPlace(t, func(t *testing.T, p embedded.Place) {
+		o := p.Options(t)
+		o.HashFloor = "argon2id"
+		w := newTownOf(t, o)
 		flow, code := w.code(visitor{}, ann)
 		counts, winner := w.volley(500, func(i int) string {
 			return rawPost(base, fmt.Sprintf(`{"mobile":%q,"sms_code":%q,"new_password":"race%dWinner","flow":%q}`, ann, code, i, flow))
@@ -43,44 +45,60 @@ func TestT04_FiveHundredRightCodesAreOneChange(t *testing.T) {
 }
 
 func TestT05_AReplayOnAnotherReplicaAndAfterARestart(t *testing.T) {
-	everywhere(t, func(w *town) {
+	everywhere(t, nil, func(w *town) {
 		flow, code := w.code(visitor{}, ann)
 		if a := w.reset(visitor{flow: flow}, ann, code, newPassword); a.Errno != "0" {
 			w.Fatalf("%+v", a)
 		}
 		people := w.people()
-		replay := func(when string) {
-			w.Helper()
-			if a := w.reset(visitor{flow: flow, replica: 1}, ann, code, "another99"); a.Errno != "4103" || a.Errmsg != expired {
-				w.Errorf("%s, another body: %+v", when, a)
-			}
-			if w.people() != people {
-				w.Fatalf("%s: the row changed", when)
-			}
-		}
-		again := func(when string) {
-			w.Helper()
+		for _, when := range []string{"on another replica", "after a restart"} {
+			w.replayed(when, visitor{flow: flow, replica: 1}, ann, code, "another99")
 			if a := w.reset(visitor{flow: flow, replica: 2}, ann, code, newPassword); a.Errno != "0" || w.people() != people {
 				w.Errorf("%s, the same body: %+v", when, a)
 			}
+			w.restart()
 		}
-		replay("on another replica")
-		again("on another replica")
-		w.restart()
-		replay("after a restart")
-		again("after a restart")
-		// The store forgets everything, as after a failover to an empty one.
-		for _, table := range []string{"rekey_numbers", "rekey_budgets"} {
-			if _, err := w.houses[0].Write.Exec("DELETE FROM " + table); err != nil {
-				w.Fatal(err)
-			}
-		}
-		replay("after a failover")
 	})
 }
 
+// TestT05_AReplayAfterAFailoverOfTheStore: what the store forgot of a reset, its last writes or everything, the users table
+// knows.
+func TestT05_AReplayAfterAFailoverOfTheStore(t *testing.T) {
+	everywhere(t, nil, func(w *town) {
+		flow, code := w.code(visitor{}, ann)
+		recall := w.houses[0].Remember(w)
+		if a := w.reset(visitor{flow: flow}, ann, code, newPassword); a.Errno != "0" {
+			w.Fatalf("%+v", a)
+		}
+		for when, failover := range map[string]func(){
+			"without its last writes": recall,
+			"to an empty one":         func() { w.houses[0].Forget(w) },
+		} {
+			failover()
+			for replica := range w.houses {
+				w.replayed(when, visitor{flow: flow, replica: replica}, ann, code, "another99")
+				w.replayed(when+", without its flow", visitor{replica: replica}, ann, code, "another99")
+			}
+			failover()
+			w.replayed(when+", the same body", visitor{flow: flow, replica: 1}, ann, code, newPassword)
+		}
+	})
+}
+
+// replayed uses a code a second time, which must be refused and change nothing.
+func (w *town) replayed(when string, v visitor, mobile, code, password string) {
+	w.Helper()
+	people := w.people()
+	if a := w.reset(v, mobile, code, password); a.Errno != "4103" || a.Errmsg != expired {
+		w.Errorf("%s: %+v", when, a)
+	}
+	if w.people() != people {
+		w.Fatalf("%s: the row changed", when)
+	}
+}
+
 func TestT07_ACodeServesItsNumberAndItsFlow(t *testing.T) {
-	everywhere(t, func(w *town) {
+	everywhere(t, nil, func(w *town) {
 		flow, code := w.code(visitor{}, ann)
 		bobsFlow, bobsCode := w.code(visitor{}, bob)
 		if code == bobsCode {
@@ -111,7 +129,7 @@ func TestT07_ACodeServesItsNumberAndItsFlow(t *testing.T) {
 }
 
 func TestT08_ACodeIsVoidOnceTheRowChanged(t *testing.T) {
-	everywhere(t, func(w *town) {
+	amongPeople(t, func(w *town) {
 		for i, c := range []struct{ name, statement, want string }{
 			{"the password", "UPDATE users SET password = '" + someHash + "' WHERE mobile = '%s'", expired},
 			{"the number", "UPDATE users SET mobile = '13912345678' WHERE mobile = '%s'", gone},
@@ -137,7 +155,7 @@ func TestT08_ACodeIsVoidOnceTheRowChanged(t *testing.T) {
 }
 
 func TestT09_TwoAccountsWithOneNumber(t *testing.T) {
-	everywhere(t, func(w *town) {
+	amongPeople(t, func(w *town) {
 		flow, code := w.code(visitor{}, ann)
 		w.houses[0].Change(w, "UPDATE users SET mobile = '"+ann+"'")
 		people := w.people()
@@ -157,7 +175,7 @@ func TestT09_TwoAccountsWithOneNumber(t *testing.T) {
 // TestT20_APasswordThatIsSetAgainIsAChange: a database that tells the rows which an UPDATE changed, and not those that it
 // matched, has nothing to misread. A row that the application wrote as it was is not stale, either.
 func TestT20_APasswordThatIsSetAgainIsAChange(t *testing.T) {
-	everywhere(t, func(w *town) {
+	amongPeople(t, func(w *town) {
 		flow, code := w.code(visitor{}, ann)
 		before := w.houses[0].Hash(w, ann)
 		w.houses[0].Change(w, "UPDATE users SET password = password, mobile = mobile")

@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"rekey"
-	"rekey/codestore/codestoretest"
 	"rekey/test/embedded"
 	"rekey/test/servers"
 	"rekey/web"
@@ -38,6 +37,17 @@ type town struct {
 	options embedded.Options
 	houses  []*embedded.House
 	servers []*httptest.Server
+}
+
+// everywhere attacks a town in each place of the matrix that the test meets. change may be nil.
+func everywhere(t *testing.T, change func(*rekey.Options), attack func(w *town)) {
+	t.Helper()
+	t.Parallel()
+	embedded.EachPlace(t, func(t *testing.T, p embedded.Place) {
+		o := p.Options(t)
+		o.Service = change
+		attack(newTownOf(t, o))
+	})
 }
 
 // newTown is a town with ann and bob in the file of the codes.
@@ -100,7 +110,10 @@ func (w *town) people() string {
 }
 
 // advance lets d pass for the code store.
-func (w *town) advance(d time.Duration) { codestoretest.Age(w.T, w.houses[0].Write, d) }
+func (w *town) advance(d time.Duration) {
+	w.Helper()
+	w.houses[0].Advance(w, d)
+}
 
 // messages are how many messages left, over all replicas.
 func (w *town) messages() (all []embedded.Message) {

@@ -18,6 +18,7 @@ type levers interface {
 	age(t testing.TB, d time.Duration)
 	forget(t testing.TB)
 	remember(t testing.TB) (recall func())
+	stored(t testing.TB) map[string]string
 }
 
 // Advance lets d pass for the code store, whichever it is: what it holds is aged.
@@ -37,6 +38,12 @@ func (h *House) Forget(t testing.TB) {
 func (h *House) Remember(t testing.TB) (recall func()) {
 	t.Helper()
 	return h.levers.remember(t)
+}
+
+// Stored is all that the code store holds, document by document under their names, as a dump shows it.
+func (h *House) Stored(t testing.TB) map[string]string {
+	t.Helper()
+	return h.levers.stored(t)
 }
 
 // sqlLevers are those of a store in SQL.
@@ -61,10 +68,36 @@ func (l sqlLevers) remember(t testing.TB) func() {
 	}
 }
 
+func (l sqlLevers) stored(t testing.TB) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	for _, table := range tables() {
+		rows, err := l.db.QueryContext(t.Context(), "SELECT name, state FROM "+table)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var name, state string
+			if err := rows.Scan(&name, &state); err != nil {
+				t.Fatal(err)
+			}
+			all[table+" "+name] = state
+		}
+		if err := rows.Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return all
+}
+
+// tables are those of a store in SQL.
+func tables() []string { return []string{"rekey_numbers", "rekey_budgets"} }
+
 // each executes statements on each table of the store.
 func (l sqlLevers) each(t testing.TB, statements ...string) {
 	t.Helper()
-	for _, table := range []string{"rekey_numbers", "rekey_budgets"} {
+	for _, table := range tables() {
 		for _, statement := range statements {
 			if _, err := l.db.ExecContext(t.Context(), fmt.Sprintf(statement, table)); err != nil {
 				t.Fatal(err)
@@ -123,6 +156,22 @@ func (l redisLevers) remember(t testing.TB) func() {
 			}
 		}
 	}
+}
+
+func (l redisLevers) stored(t testing.TB) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	for _, key := range l.keys(t) {
+		value, err := l.client.Get(t.Context(), key).Result()
+		if err == redis.Nil {
+			continue // it has expired meanwhile
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[key] = value
+	}
+	return all
 }
 
 // keys are all of the store, on whichever nodes.
