@@ -37,7 +37,7 @@ type Options struct {
 	People string // that of the users table, as users.dsn has it; empty: the same file
 	// Wrap comes between the service and its SQL databases; nil: nothing does.
 	Wrap func(driver.Connector) driver.Connector
-	// Hook comes between the service and Redis; nil: nothing does.
+	// Hook comes between the service and Redis, of a Cluster each of its nodes; nil: nothing does.
 	Hook redis.Hook
 	// HashFloor is what new hashes cost at the least; empty: next to nothing, for tests that are not about hashing.
 	HashFloor string

@@ -6,6 +6,8 @@ import (
 	"database/sql"
 	"strings"
 
+	"github.com/redis/go-redis/v9"
+
 	"rekey/cmd/rekey/databases"
 	"rekey/codestore"
 	"rekey/codestore/redisstore"
@@ -68,7 +70,9 @@ func (h *House) openRedis(target redisstore.Target, o Options) error {
 		return err
 	}
 	h.redis = append(h.redis, client)
-	if o.Hook != nil {
+	if cluster, ok := client.(*redis.ClusterClient); ok && o.Hook != nil {
+		cluster.OnNewNode(func(node *redis.Client) { node.AddHook(o.Hook) })
+	} else if o.Hook != nil {
 		client.AddHook(o.Hook)
 	}
 	h.Codes = redisstore.New(client, redisstore.Options{StepTime: target.StepTime(), Prefix: target.Prefix()})
