@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -92,6 +94,54 @@ func TestT15_AHangingUsersDatabaseBurnsNobodysBudgets(t *testing.T) {
 		}
 		h.people.hangs = false
 		h.send(from(1), ann)
+	})
+}
+
+func TestT15_RequestsDontPileUpBehindAUsersDatabaseThatHangs(t *testing.T) {
+	inHouse(t, nil, func(h *house) {
+		const asking, most = 3000, 1024
+		h.people.hangs = true
+		began := time.Now()
+		var all sync.WaitGroup
+		var waited atomic.Int64
+		for i := range asking {
+			all.Go(func() {
+				_, err := h.Check(h.Context(), from(i), ann)
+				h.want(err, rekey.UsersDown)
+				if time.Since(began) > 0 { // time passes for those alone who wait
+					waited.Add(1)
+				}
+			})
+		}
+		all.Wait()
+		if n := waited.Load(); n != most {
+			h.Errorf("%d waited, want %d", n, most)
+		}
+		if took := time.Since(began); took > 6*time.Second {
+			h.Errorf("the last was told after %v", took)
+		}
+		h.people.hangs = false
+		if _, err := h.Check(h.Context(), from(0), ann); err != nil {
+			h.Errorf("once it answers: %v", err)
+		}
+	})
+}
+
+func TestT16_NobodyWaitsTwiceForAStoreThatHangs(t *testing.T) {
+	inHouse(t, func(o *rekey.Options) { o.Limits.ServiceSendsDay = 1 }, func(h *house) {
+		const step = 900 * time.Millisecond
+		h.store.hangs = step
+		h.store.before = func() { h.store.down = true } // the budgets are charged, and can't be given back
+		began := time.Now()
+		_, err := h.Send(h.Context(), from(1), ann)
+		h.want(err, rekey.StoreDown)
+		if took := time.Since(began); took != step {
+			h.Errorf("told after %v, want %v", took, step)
+		}
+		time.Sleep(time.Minute) // they are tried to be given back meanwhile
+		h.store.before, h.store.down = nil, false
+		_, err = h.Send(h.Context(), from(2), bob)
+		h.want(err, rekey.Limited) // what can't be given back stays charged, on the safe side
 	})
 }
 

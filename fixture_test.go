@@ -205,25 +205,28 @@ type store struct {
 	*codestore.Store
 	mu     sync.Mutex
 	down   bool
-	noEnd  bool // Finish fails
-	before func()
+	hangs  time.Duration // that pass before it says that it is down
+	noEnd  bool          // Finish fails
+	before func()        // an Issue
 }
 
 func (s *store) broken() error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.down {
+	down, hangs := s.down, s.hangs
+	s.mu.Unlock()
+	if down {
+		time.Sleep(hangs)
 		return errors.New("the store is down")
 	}
 	return nil
 }
 
 func (s *store) Issue(ctx context.Context, r rekey.IssueRequest) (rekey.Issued, error) {
-	if err := s.broken(); err != nil {
-		return rekey.Issued{}, err
-	}
 	if s.before != nil {
 		s.before()
+	}
+	if err := s.broken(); err != nil {
+		return rekey.Issued{}, err
 	}
 	return s.Store.Issue(ctx, r)
 }

@@ -19,6 +19,9 @@ const (
 	findTime      = 5 * time.Second
 	deliverTime   = 10 * time.Second
 	settleTime    = 4 * time.Second
+	// mostFinds is how many looks into the users table may be under way: far more than a database has at a time that
+	// answers. While it hangs, whoever comes after them is told so at once.
+	mostFinds = 1024
 	// answerGrid is what answers wait for where nobody may know who has an account: they leave at whole multiples of it
 	// after the request came. That a row was found costs microseconds more than that none was; both take one step of the
 	// grid (T39).
@@ -83,8 +86,13 @@ func (s *Service) Send(ctx context.Context, c Client, mobile string) (sent Sent,
 	flow := token()
 	issued, real, err := s.issue(ctx, c, n, flow)
 	if err != nil {
+		kind := KindOf(err)
+		if kind == StoreDown { // the answer does not wait for it again
+			s.inBackground(ctx, c, n, func(ctx context.Context) { s.giveBack(ctx, c, n, shared) })
+			return Sent{}, err
+		}
 		s.giveBack(ctx, c, n, shared)
-		if kind := KindOf(err); kind == NotRegistered || kind == SeveralAccounts {
+		if kind == NotRegistered || kind == SeveralAccounts {
 			// Whoever is told so has asked whether anybody has the number (T40).
 			if limited := s.takeLookup(ctx, c, n); limited != nil {
 				return Sent{}, limited
@@ -380,8 +388,12 @@ func toSettle(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), settleTime)
 }
 
-// find looks a number up in the users table, within bounds: one that hangs is down.
+// find looks a number up in the users table, within bounds: one that hangs is down, and requests don't pile up behind it.
 func (s *Service) find(ctx context.Context, n Number) ([]Account, error) {
+	defer s.finding.Add(-1)
+	if s.finding.Add(1) > mostFinds {
+		return nil, &Error{Kind: UsersDown, RetryAfter: downTime, Cause: errors.New("the users database is so slow that too many look-ups wait for it")}
+	}
 	ctx, end := context.WithTimeout(ctx, findTime)
 	defer end()
 	accounts, err := s.o.Directory.Find(ctx, n)

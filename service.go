@@ -61,6 +61,7 @@ type Options struct {
 type Service struct {
 	o          Options
 	background sync.WaitGroup
+	finding    atomic.Int64 // looks into the users table that are under way
 	// wrongUntil is when the day ends whose budget of wrong guesses this replica saw used up, in Unix nanoseconds. A
 	// hint that saves a question to the store for each guess: a replica that has not seen it yet learns it from its
 	// next wrong guess.

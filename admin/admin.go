@@ -5,14 +5,11 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/json"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
 	"strings"
-	"sync"
-	"time"
 )
 
 // Options are the parts and settings of the private side.
@@ -36,15 +33,12 @@ type Part struct {
 	Check func(ctx context.Context) error
 }
 
-// checkTime bounds a check of /readyz: probes give up after a second or a few (Kubernetes: one by default), and a part
-// that takes longer is of no use to people either.
-const checkTime = 2 * time.Second
-
 // New makes the handler of the private side:
 //
 //   - GET /healthz: 200 while the process serves requests. Nothing else is looked at: to restart a service because its
 //     database is down would help nobody.
-//   - GET /readyz: 200 with every part "ok", or 503 and which part is "down"; the log has the cause.
+//   - GET /readyz: 200 with every part "ok", or 503 and which part is "down", within a second; the log has the cause.
+//     However many ask, a part is looked at once at a time.
 //   - GET /inbox/: the inbox, where there is one.
 func New(o Options) http.Handler {
 	if o.Log == nil {
@@ -55,7 +49,7 @@ func New(o Options) http.Handler {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		w.Write([]byte("ok\n"))
 	})
-	mux.Handle("GET /readyz", readiness{o.Parts, o.Log})
+	mux.Handle("GET /readyz", newReadiness(o.Parts, o.Log))
 	if o.Inbox != nil {
 		mux.Handle("GET /inbox/", o.Inbox)
 	}
@@ -70,46 +64,6 @@ func New(o Options) http.Handler {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		handler.ServeHTTP(w, r)
 	})
-}
-
-// readiness answers /readyz.
-type readiness struct {
-	parts []Part
-	log   *slog.Logger
-}
-
-func (h readiness) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), checkTime)
-	defer cancel()
-	var wait sync.WaitGroup
-	failures := make([]error, len(h.parts))
-	for i, part := range h.parts {
-		wait.Go(func() { failures[i] = part.Check(ctx) })
-	}
-	wait.Wait()
-
-	answer := struct {
-		Ready bool              `json:"ready"`
-		Parts map[string]string `json:"parts"`
-	}{true, map[string]string{}}
-	for i, part := range h.parts {
-		answer.Parts[part.Name] = "ok"
-		if failures[i] != nil {
-			answer.Ready, answer.Parts[part.Name] = false, "down"
-			h.log.WarnContext(r.Context(), "not ready", "part", part.Name, "cause", failures[i])
-		}
-	}
-	body, err := json.Marshal(answer)
-	if err != nil {
-		h.log.ErrorContext(r.Context(), "the answer of /readyz could not be encoded", "cause", err)
-		http.Error(w, "the answer could not be encoded", http.StatusInternalServerError)
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	if !answer.Ready {
-		w.WriteHeader(http.StatusServiceUnavailable)
-	}
-	w.Write(append(body, '\n'))
 }
 
 // withToken lets only requests pass that bring the token. Hashes are compared, so that the time of a comparison says

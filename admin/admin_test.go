@@ -9,8 +9,11 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"rekey/admin"
 )
@@ -70,6 +73,67 @@ func TestAPartThatHangsIsDownAndHealthIsNot(t *testing.T) {
 		}
 		if w := get(h, "http://127.0.0.1/healthz"); w.Code != http.StatusOK || w.Body.String() != "ok\n" {
 			t.Errorf("health is %d %s", w.Code, w.Body)
+		}
+	})
+}
+
+func TestHoweverManyAskAPartIsLookedAtOnceAtATime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var looks atomic.Int64
+		hang := make(chan struct{})
+		deaf := admin.Part{Name: "users", Check: func(context.Context) error {
+			looks.Add(1)
+			<-hang
+			return nil
+		}}
+		h := admin.New(admin.Options{Parts: []admin.Part{deaf, part("codes", nil)}})
+		began := time.Now()
+		var probes sync.WaitGroup
+		ask := func(n int) {
+			for range n {
+				probes.Go(func() {
+					w := get(h, "http://127.0.0.1/readyz")
+					if want := `{"ready":false,"parts":{"codes":"ok","users":"down"}}` + "\n"; w.Code != http.StatusServiceUnavailable || w.Body.String() != want {
+						t.Errorf("%d %s, want 503 %s", w.Code, w.Body, want)
+					}
+				})
+			}
+			probes.Wait()
+		}
+		ask(100)
+		ask(100)
+		if took := time.Since(began); took > 2*time.Second {
+			t.Errorf("two rounds of probes took %v", took)
+		}
+		if n := looks.Load(); n != 1 {
+			t.Errorf("%d looks at a part that had not answered the first", n)
+		}
+		close(hang)
+		synctest.Wait()
+		if w := get(h, "http://127.0.0.1/readyz"); w.Code != http.StatusOK || looks.Load() != 2 {
+			t.Errorf("once it answers: %d after %d looks", w.Code, looks.Load())
+		}
+	})
+}
+
+func TestAProbeThatLeavesSpoilsNobodysLook(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := admin.New(admin.Options{Parts: []admin.Part{{Name: "codes", Check: func(ctx context.Context) error {
+			select {
+			case <-time.After(100 * time.Millisecond):
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}}}})
+		ctx, leave := context.WithCancel(t.Context())
+		go get(h, "http://127.0.0.1/readyz", func(r *http.Request) { *r = *r.WithContext(ctx) })
+		synctest.Wait()
+		go leave()
+		if w := get(h, "http://127.0.0.1/readyz"); w.Code != http.StatusOK {
+			t.Errorf("%d %s", w.Code, w.Body)
 		}
 	})
 }
