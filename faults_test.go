@@ -131,7 +131,7 @@ func TestT16_NobodyWaitsTwiceForAStoreThatHangs(t *testing.T) {
 	inHouse(t, func(o *rekey.Options) { o.Limits.ServiceSendsDay = 1 }, func(h *house) {
 		const step = 900 * time.Millisecond
 		h.store.hangs = step
-		h.store.before = func() { h.store.down = true } // the budgets are charged, and can't be given back
+		h.store.before = func() { h.store.fail(true) } // the budgets are charged, and can't be given back
 		began := time.Now()
 		_, err := h.Send(h.Context(), from(1), ann)
 		h.want(err, rekey.StoreDown)
@@ -139,7 +139,8 @@ func TestT16_NobodyWaitsTwiceForAStoreThatHangs(t *testing.T) {
 			h.Errorf("told after %v, want %v", took, step)
 		}
 		time.Sleep(time.Minute) // they are tried to be given back meanwhile
-		h.store.before, h.store.down = nil, false
+		h.store.before = nil
+		h.store.fail(false)
 		_, err = h.Send(h.Context(), from(2), bob)
 		h.want(err, rekey.Limited) // what can't be given back stays charged, on the safe side
 	})

@@ -210,6 +210,13 @@ type store struct {
 	before func()        // an Issue
 }
 
+// fail changes whether it is down, also while steps are under way.
+func (s *store) fail(down bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.down = down
+}
+
 func (s *store) broken() error {
 	s.mu.Lock()
 	down, hangs := s.down, s.hangs
