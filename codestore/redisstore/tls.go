@@ -159,11 +159,19 @@ func (t Target) dialer() (func(ctx context.Context, network, address string) (ne
 		}
 		conn := tls.Client(raw, c)
 		if err := conn.HandshakeContext(ctx); err != nil {
-			return nil, errors.Join(err, raw.Close())
+			_ = raw.Close() // the handshake has said what is wrong with it
+			if ctx.Err() != nil {
+				err = errors.Join(errNoHandshake, err)
+			}
+			return nil, err
 		}
 		return watched{conn, raw}, nil
 	}, nil
 }
+
+// errNoHandshake says that a server took the connection, and did not answer to TLS in time. One without TLS goes on
+// waiting for the end of a line.
+var errNoHandshake = errors.New("no answer to TLS")
 
 // watched is a TLS connection whose end can be seen without reading from it. The pool looks before it hands one out, so
 // that a server's restart costs no step (T19). Whatever lies unread there makes it take another: without RESP3 a server
