@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"rekey"
 	"rekey/test/embedded"
 	"rekey/test/servers"
@@ -18,15 +20,84 @@ const replicas = 3
 type store struct {
 	name string
 	open func(testing.TB) string
+	// cuttable is open for a test that cuts the connections of the replicas, by calling cut at any time.
+	cuttable func(testing.TB) (dsn string, cut func())
+	resends  bool // sends a step again whose connection was cut
 }
 
 // stores are all that replicas can share. That in the memory of one process is not among them.
 func stores() []store {
 	return []store{
-		{embedded.SQLite, func(testing.TB) string { return "" }},
-		{embedded.PostgreSQL, func(t testing.TB) string { return servers.PostgreSQL(t).DSN }},
-		{embedded.MariaDB, func(t testing.TB) string { return servers.MariaDB(t).DSN }},
+		{
+			name:     embedded.SQLite,
+			open:     func(testing.TB) string { return "" },
+			cuttable: func(testing.TB) (string, func()) { return "", func() {} },
+		},
+		ofServer(embedded.PostgreSQL, servers.PostgreSQL),
+		ofServer(embedded.MariaDB, servers.MariaDB),
+		{
+			name: embedded.Redis, resends: true,
+			open: func(t testing.TB) string { return servers.Redis(t).URL },
+			cuttable: func(t testing.TB) (string, func()) {
+				k := servers.Redis(t)
+				proxy := servers.NewProxy(t, k.Address)
+				return k.Via(proxy.Address).URL, proxy.Cut
+			},
+		},
+		{
+			name: embedded.Cluster, resends: true,
+			open: func(t testing.TB) string { return servers.RedisCluster(t).URL },
+			cuttable: func(t testing.TB) (string, func()) {
+				k := servers.RedisCluster(t)
+				return k.URL, disconnect(t, k)
+			},
+		},
 	}
+}
+
+// disconnect is what closes the connections of all others to the nodes of a Cluster, whose clients go to the addresses that
+// it tells them, past any proxy.
+func disconnect(t testing.TB, k servers.Keyspace) func() {
+	t.Helper()
+	client := k.Client(t)
+	cluster, ok := client.(*redis.ClusterClient)
+	if !ok {
+		t.Fatalf("a Cluster has a client of type %T", client)
+	}
+	each := func(arguments ...any) func() {
+		return func() {
+			if err := cluster.ForEachMaster(context.Background(), func(ctx context.Context, node *redis.Client) error {
+				return node.Do(ctx, arguments...).Err()
+			}); err != nil {
+				t.Errorf("a node of the Cluster: %v", err)
+			}
+		}
+	}
+	each("ping")() // so that it is connected
+	return each("client", "kill", "type", "normal", "skipme", "yes")
+}
+
+// ofServer is a store in a SQL database of a server.
+func ofServer(name string, database func(testing.TB) servers.Database) store {
+	return store{
+		name: name,
+		open: func(t testing.TB) string { return database(t).DSN },
+		cuttable: func(t testing.TB) (string, func()) {
+			d := database(t)
+			proxy := servers.NewProxy(t, d.Address())
+			return through(t, d, proxy), proxy.Cut
+		},
+	}
+}
+
+// through is the data source of a database behind a proxy.
+func through(t testing.TB, d servers.Database, p *servers.Proxy) string {
+	t.Helper()
+	dsn := d.Via(t, p.Address).DSN
+	if d.Kind == servers.MySQL {
+		dsn += "?sslmode=disable" // PostgreSQL's has it
+	}
+	return dsn
 }
 
 // town is some replicas on the same databases, and the phones of its people.
