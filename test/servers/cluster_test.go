@@ -1,10 +1,13 @@
 package servers
 
 import (
+	"context"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestEachRedisClusterIsEmptyAndSeesNoOther(t *testing.T) {
@@ -83,4 +86,32 @@ func TestAMasterOfAClusterIsReplaced(t *testing.T) {
 	third.Thaw(t)
 	c.WaitHealthy(t)
 	put(t, c.Client(t), "n", "2")
+}
+
+func TestAClusterIsReachedThroughItsProxiesAlone(t *testing.T) {
+	t.Parallel()
+	c := StartRedisCluster(t)
+	k, proxies := c.Proxied(t)
+	client := k.Client(t)
+	put(t, client, "n", "1")
+	master := c.MasterOf(t, "n")
+	through := proxies[slices.Index(c.Nodes, master)]
+	through.Freeze(true)
+	short, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if err := client.Get(short, "n").Err(); err == nil {
+		t.Error("it answers")
+	}
+	through.Freeze(false)
+	lost := through.CutAnswerTo(Says("incr"))
+	if err := client.Do(t.Context(), "incr", "n").Err(); err != nil {
+		t.Error(err) // the client sends it again, and it counts twice: that is what its MaxRetries are for
+	}
+	<-lost
+	if value := fetch(t, c.Client(t), "n"); value != "3" {
+		t.Errorf("%q", value)
+	}
+	if c.MasterOf(t, "n") != master {
+		t.Error("a master was replaced whose proxy was frozen")
+	}
 }
