@@ -45,6 +45,8 @@ func TestNothingOutlivesATestBinaryThatIsKilled(t *testing.T) {
 		_, err := find()
 		require(t, err)
 	}
+	_, err := findRedis()
+	require(t, err)
 	child := exec.CommandContext(t.Context(), os.Args[0])
 	child.Env = append(os.Environ(), role+"="+holder)
 	child.Stderr = os.Stderr
@@ -57,7 +59,7 @@ func TestNothingOutlivesATestBinaryThatIsKilled(t *testing.T) {
 	}
 	var pids []int
 	var folders []string
-	for range 2 {
+	for range 2 + 1 + clusterNodes {
 		var pid int
 		var folder string
 		if _, err := fmt.Fscanln(named, &pid, &folder); err != nil {

@@ -48,11 +48,19 @@ type RedisServer struct {
 	made     atomic.Int64 // databases that were given out
 }
 
+func findRedis() (program string, err error) {
+	program, err = findProgram("redis-server")
+	if err != nil {
+		return "", &notInstalled{"Redis", "redis-server"}
+	}
+	return program, nil
+}
+
 // newRedisGroup makes a home for servers.
 func newRedisGroup() (*redisGroup, error) {
-	program, err := findProgram("redis-server")
+	program, err := findRedis()
 	if err != nil {
-		return nil, &notInstalled{"Redis", "redis-server"}
+		return nil, err
 	}
 	g := &redisGroup{program: program, credentials: credentials{redisUser, newPassword()}}
 	if g.home, err = newHome("redis"); err != nil {

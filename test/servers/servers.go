@@ -1,4 +1,4 @@
-// Package servers starts real PostgreSQL and MariaDB servers for tests, on loopback, with files of their own.
+// Package servers starts real PostgreSQL, MariaDB and Redis servers for tests, on loopback, with files of their own.
 //
 // A package whose tests need a database hands its TestMain to Run and then asks for one where it needs it:
 //
@@ -13,6 +13,9 @@
 // PostgreSQL and MariaDB give each caller an empty database on a server that the whole test binary shares; it starts when
 // the first test asks for it, in a second or two. A test that stops or kills its server starts one of its own, by
 // StartPostgreSQL or StartMariaDB. PgBouncer and Proxy stand between rekey and a server.
+//
+// Redis and RedisCluster give each caller an empty place for keys, of servers that the binary shares; StartRedis,
+// StartSentinel and StartRedisCluster start servers that a test ends, freezes and replaces as it likes.
 //
 // Nothing outlives the test binary: its servers die with it, however it ends, and what files a binary that was killed
 // left behind is removed by the next one. A program that is not installed skips the test, and fails it where CI is set.

@@ -26,7 +26,7 @@ const role = "REKEY_SERVERS_ROLE"
 
 const (
 	bare   = "bare"   // runs the tests without Run
-	holder = "holder" // starts both servers, names them on stdout and waits to be killed
+	holder = "holder" // starts all servers, names them on stdout and waits to be killed
 )
 
 func TestMain(m *testing.M) {
@@ -50,15 +50,28 @@ func hold() int {
 		}
 		fmt.Println(s.process.cmd.Process.Pid, s.home.folder)
 	}
+	redis, err := f.redis()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 3
+	}
+	cluster, err := f.lend()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 3
+	}
+	for _, s := range append(cluster.Nodes, redis) {
+		fmt.Println(s.process.cmd.Process.Pid, s.group.home.folder)
+	}
 	select {}
 }
 
 func TestWithoutRunInTestMainASharedServerIsRefused(t *testing.T) {
 	t.Parallel()
-	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^TestTheDSNIsThatOfTheDatabase$")
+	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^(TestTheDSNIsThatOfTheDatabase|TestTheURLIsThatOf.*)$")
 	child.Env = append(os.Environ(), role+"="+bare)
 	out, err := child.CombinedOutput()
-	if err == nil || strings.Count(string(out), "os.Exit(servers.Run(m))") != 2 {
+	if err == nil || strings.Count(string(out), "os.Exit(servers.Run(m))") != 4 {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
