@@ -11,43 +11,56 @@ import (
 )
 
 // TestT15_AServerThatIsDown ends the server of the people, in order and by force, and starts it again: during it a 503,
-// after it the same code, and no guess less.
+// after it the same code, and no guess less. Codes that are in the same database are gone with it, and come back with it.
 func TestT15_AServerThatIsDown(t *testing.T) {
 	t.Parallel()
-	for name, start := range map[string]func(testing.TB) *servers.Server{"PostgreSQL": servers.StartPostgreSQL, "MariaDB": servers.StartMariaDB} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			server := start(t)
-			w := newTownOf(t, embedded.Options{People: server.NewDatabase(t).DSN})
-			for mobile, end := range map[string]func(testing.TB){ann: server.Stop, bob: server.Kill} {
-				w.outage(mobile, func() { end(t) }, func() { server.Start(t) })
-			}
-		})
-	}
-}
-
-// TestT15_AServerThatSaysNothing freezes the way to the server: connections stand, and no answer comes.
-func TestT15_AServerThatSaysNothing(t *testing.T) {
-	t.Parallel()
-	embedded.EachServer(t, func(t *testing.T, people servers.Database) {
-		w, proxy := newTownBehind(t, people)
-		w.outage(ann, func() { proxy.Freeze(true) }, func() { proxy.Freeze(false) })
+	embedded.EachPlaceOnServers(t, func(t *testing.T, p embedded.Place) {
+		start, out := servers.StartPostgreSQL, "4001"
+		if p.People == embedded.MariaDB {
+			start = servers.StartMariaDB
+		}
+		server := start(t)
+		o := embedded.Options{People: server.NewDatabase(t).DSN}
+		if p.Store == p.People {
+			o.Codes, out = o.People, "4500"
+		} else {
+			o.Codes, _ = p.Databases(t)
+		}
+		w := newTownOf(t, o)
+		for mobile, end := range map[string]func(testing.TB){ann: server.Stop, bob: server.Kill} {
+			w.outage(mobile, out, func() { end(t) }, func() { server.Start(t) })
+		}
 	})
 }
 
-// newTownBehind is a town with its people behind a proxy that reads what is said to them.
-func newTownBehind(t *testing.T, people servers.Database) (*town, *servers.Proxy) {
-	t.Helper()
-	proxy := servers.NewProxy(t, people.Address())
-	dsn := people.Via(t, proxy.Address).DSN
-	if people.Kind == servers.MySQL {
-		dsn += "?sslmode=disable" // PostgreSQL's has it
-	}
-	return newTownOf(t, embedded.Options{People: dsn}), proxy
+// TestT15_AServerThatSaysNothing freezes the way to the people: connections stand, and no answer comes.
+func TestT15_AServerThatSaysNothing(t *testing.T) {
+	t.Parallel()
+	embedded.EachPlaceOnServers(t, func(t *testing.T, p embedded.Place) {
+		w, proxy := newTownBehind(t, p)
+		w.outage(ann, "4001", func() { proxy.Freeze(true) }, func() { proxy.Freeze(false) })
+	})
 }
 
-// outage has people ask all replicas while their database is out, and then again.
-func (w *town) outage(mobile string, begin, end func()) {
+// newTownBehind is a town with its people behind a proxy that reads what is said to them, and its codes not, though they may
+// be in the same database.
+func newTownBehind(t *testing.T, p embedded.Place) (*town, *servers.Proxy) {
+	t.Helper()
+	codes, people := p.Databases(t)
+	proxy := servers.NewProxy(t, people.Address())
+	return newTownOf(t, embedded.Options{Codes: codes, People: inClear(people.Via(t, proxy.Address))}), proxy
+}
+
+// inClear is the data source of a database behind a proxy, which can't read TLS.
+func inClear(d servers.Database) string {
+	if d.Kind == servers.MySQL {
+		return d.DSN + "?sslmode=disable" // PostgreSQL's has it
+	}
+	return d.DSN
+}
+
+// outage has people ask all replicas while their database is out, which is answered with errno, and then again.
+func (w *town) outage(mobile, errno string, begin, end func()) {
 	w.Helper()
 	flow, code := w.code(visitor{}, mobile)
 	people, messages := w.people(), len(w.messages())
@@ -61,7 +74,7 @@ func (w *town) outage(mobile string, begin, end func()) {
 	}
 	all.Wait()
 	for _, a := range answers {
-		if a.Status != 503 || a.Errno != "4001" {
+		if a.Status != 503 || a.Errno != errno {
 			w.Errorf("during it: %+v", a)
 		}
 	}
@@ -95,8 +108,8 @@ func commits(request []byte) bool {
 // TestT18_TheAnswerToTheCommitIsLost: nobody is told of a success that may be none, and the same body finds out.
 func TestT18_TheAnswerToTheCommitIsLost(t *testing.T) {
 	t.Parallel()
-	embedded.EachServer(t, func(t *testing.T, people servers.Database) {
-		w, proxy := newTownBehind(t, people)
+	embedded.EachPlaceOnServers(t, func(t *testing.T, p embedded.Place) {
+		w, proxy := newTownBehind(t, p)
 		flow, code := w.code(visitor{}, ann)
 		cut := proxy.CutAnswerTo(commits)
 		if a := w.reset(visitor{flow: flow}, ann, code, newPassword); a.Status != 503 || a.Errno != "4001" {

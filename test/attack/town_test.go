@@ -129,11 +129,12 @@ type visitor struct {
 	replica       int
 }
 
-// answer is the contract's envelope with its status.
+// answer is the contract's envelope with its status and one header.
 type answer struct {
-	Status        int
-	Errno, Errmsg string
-	Data          struct {
+	Status           int
+	RetryAfterHeader string `json:"-"`
+	Errno, Errmsg    string
+	Data             struct {
 		Count        int
 		Flow         string
 		AttemptsLeft int `json:"attempts_left"`
@@ -150,9 +151,16 @@ func (w *town) post(v visitor, path string, body map[string]string) answer {
 	if err != nil {
 		w.Fatal(err)
 	}
-	request, err := http.NewRequestWithContext(w.Context(), "POST", w.servers[v.replica].URL+path, strings.NewReader(string(text)))
+	return w.ask(v, "POST", path, string(text))
+}
+
+// ask makes a request. It may be called by many goroutines at once.
+func (w *town) ask(v visitor, method, path, body string) answer {
+	w.Helper()
+	request, err := http.NewRequestWithContext(w.Context(), method, w.servers[v.replica].URL+path, strings.NewReader(body))
 	if err != nil {
-		w.Fatal(err)
+		w.Error(err)
+		return answer{}
 	}
 	if v.address != "" {
 		request.Header.Set("X-Forwarded-For", v.address)
@@ -163,11 +171,18 @@ func (w *town) post(v visitor, path string, body map[string]string) answer {
 		return answer{}
 	}
 	defer response.Body.Close()
-	a := answer{Status: response.StatusCode}
+	var a answer
 	if err := json.NewDecoder(response.Body).Decode(&a); err != nil {
-		w.Errorf("%d: %v", a.Status, err)
+		w.Errorf("%d: %v", response.StatusCode, err)
 	}
+	a.Status, a.RetryAfterHeader = response.StatusCode, response.Header.Get("Retry-After")
 	return a
+}
+
+// check asks whether somebody is registered under mobile.
+func (w *town) check(replica int, mobile string) answer {
+	w.Helper()
+	return w.ask(visitor{replica: replica}, "GET", base+"mobiles/"+mobile+"/", "")
 }
 
 func (w *town) send(v visitor, mobile string) answer {

@@ -54,23 +54,37 @@ func Places() []Place {
 // String names the place.
 func (p Place) String() string { return p.Store + " and " + p.People }
 
-// Options are for replicas in this place, in databases that nobody else uses and that go when the test ends.
-func (p Place) Options(t testing.TB) Options {
+// Databases makes databases for a test in this place, which nobody else uses and which go when the test ends: the data
+// source of the codes, and the database of the people, nil in a SQLite file.
+func (p Place) Databases(t testing.TB) (codes string, people *servers.Database) {
 	t.Helper()
-	var o Options
+	var made servers.Database
 	switch p.People {
 	case PostgreSQL:
-		o.People = servers.PostgreSQL(t).DSN
+		made = servers.PostgreSQL(t)
 	case MariaDB:
-		o.People = servers.MariaDB(t).DSN
+		made = servers.MariaDB(t)
+	default:
+		return "", nil
 	}
 	switch p.Store {
-	case p.People:
-		o.Codes = o.People
 	case Redis:
-		o.Codes = servers.Redis(t).URL
+		codes = servers.Redis(t).URL
 	case Cluster:
-		o.Codes = servers.RedisCluster(t).URL
+		codes = servers.RedisCluster(t).URL
+	default: // one database for both
+		codes = made.DSN
+	}
+	return codes, &made
+}
+
+// Options are for replicas in this place, on Databases.
+func (p Place) Options(t testing.TB) Options {
+	t.Helper()
+	codes, people := p.Databases(t)
+	o := Options{Codes: codes}
+	if people != nil {
+		o.People = people.DSN
 	}
 	return o
 }
@@ -83,9 +97,19 @@ const AllVariable = "REKEY_TEST_ALL"
 // TestMain that calls servers.Run.
 func EachPlace(t *testing.T, test func(t *testing.T, p Place)) {
 	t.Helper()
-	places := Places()
+	eachOf(t, Places(), test)
+}
+
+// EachPlaceOnServers is EachPlace of the places with their people on a server.
+func EachPlaceOnServers(t *testing.T, test func(t *testing.T, p Place)) {
+	t.Helper()
+	eachOf(t, slices.DeleteFunc(Places(), func(p Place) bool { return p.People == SQLite }), test)
+}
+
+func eachOf(t *testing.T, places []Place, test func(t *testing.T, p Place)) {
+	t.Helper()
 	if os.Getenv(AllVariable) != "1" {
-		places = choice(t.Name())
+		places = choice(t.Name(), places)
 	}
 	for _, p := range places {
 		t.Run(p.String(), func(t *testing.T) {
@@ -95,12 +119,12 @@ func EachPlace(t *testing.T, test func(t *testing.T, p Place)) {
 	}
 }
 
-// choice is the places of the test with this name: one with codes and people in one database, and one with codes apart.
-func choice(name string) []Place {
+// choice is what the test with this name meets of places: one with codes and people in one database, and one with codes
+// apart.
+func choice(name string, places []Place) []Place {
 	h := fnv.New32a()
 	h.Write([]byte(name)) // never fails
 	n := int(h.Sum32() >> 8)
-	places := Places()
 	apart := slices.IndexFunc(places, func(p Place) bool { return p.Store != p.People })
 	return []Place{places[n%apart], places[apart+n/apart%(len(places)-apart)]}
 }

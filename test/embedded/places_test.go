@@ -62,7 +62,7 @@ func TestEveryPlaceHasItsLevers(t *testing.T) {
 func TestTheChoiceOfPlacesMeetsThemAll(t *testing.T) {
 	met, pairs := map[Place]int{}, map[string]int{}
 	for i := range 100 {
-		places := choice(fmt.Sprintf("TestT%02d_SomethingHolds", i))
+		places := choice(fmt.Sprintf("TestT%02d_SomethingHolds", i), Places())
 		for _, p := range places {
 			met[p]++
 		}

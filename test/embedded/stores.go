@@ -122,15 +122,15 @@ func patient(dsn string) string {
 	if !strings.Contains(dsn, "://") {
 		return dsn
 	}
-	for _, parameter := range []string{"connect_timeout=60", "step_timeout=1m"} {
-		name, _, _ := strings.Cut(parameter, "=")
-		switch {
-		case strings.Contains(dsn, name+"="):
-		case strings.Contains(dsn, "?"):
-			dsn += "&" + parameter
-		default:
-			dsn += "?" + parameter
+	for _, parameter := range []struct{ name, value string }{{"connect_timeout", "60"}, {"step_timeout", "1m"}} {
+		if strings.Contains(dsn, parameter.name+"=") {
+			continue
 		}
+		separator := "?"
+		if strings.Contains(dsn, separator) {
+			separator = "&"
+		}
+		dsn += separator + parameter.name + "=" + parameter.value
 	}
 	return dsn
 }
