@@ -1,65 +1,379 @@
 package main
 
 import (
+	"database/sql"
+	"encoding/json"
+	"fmt"
 	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
+	"time"
 
+	"rekey/codestore/codestoretest"
 	"rekey/test/servers"
 )
+
+// place is where replicas have people and codes.
+type place struct {
+	people *sql.DB // for what the test itself does to them
+	kind   string  // of servers, where the people are
+	dsn    string  // of the people
+	codes  string
+	age    func(d time.Duration) // lets d pass for the codes
+}
+
+// places are the pairs of engines that replicas run on.
+func places() map[string]func(t *testing.T) place {
+	same := func(start func(testing.TB) servers.Database) func(*testing.T) place {
+		return func(t *testing.T) place {
+			p := peopleIn(t, start(t))
+			p.codes, p.age = p.dsn, func(d time.Duration) { codestoretest.Age(t, p.people, d) }
+			return p
+		}
+	}
+	return map[string]func(t *testing.T) place{
+		"PostgreSQL": same(servers.PostgreSQL),
+		"MariaDB":    same(servers.MariaDB),
+	}
+}
+
+func peopleIn(t *testing.T, db servers.Database) place {
+	separator := "?"
+	if db.Kind == servers.Postgres {
+		separator = "&"
+	}
+	return place{people: db.Open(t), kind: db.Kind, dsn: db.DSN + separator + "connect_timeout=60&step_timeout=1m"} // on a machine of any speed
+}
+
+// eachPlace runs a test on each pair of engines, one beside the other.
+func eachPlace(t *testing.T, test func(t *testing.T, p place)) {
+	t.Helper()
+	for name, make := range places() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, make(t))
+		})
+	}
+}
+
+// settings are those of a replica in the place that sends through g. New hashes cost what before1st does: what they take by
+// default these tests would spend most of their time with.
+func (p place) settings(g *gateway, more ...string) []string {
+	return append(append(through(g), "REKEY_USERS_DSN="+p.dsn, "REKEY_CODES_STORE="+p.codes,
+		"REKEY_USERS_HASH_FLOOR=pbkdf2_sha256$1000"), more...)
+}
+
+// wrongCode is not the latest code.
+func (g *gateway) wrongCode(t *testing.T) string {
+	t.Helper()
+	if g.code(t) == "000000" {
+		return "000001"
+	}
+	return "000000"
+}
+
+// sendAgain asks for the code of a flow again.
+func (s *served) sendAgain(mobile, flow string) answer {
+	s.t.Helper()
+	return s.must(s.ask(http.MethodPost, "sms_code/", map[string]string{"mobile": mobile, "flow": flow}))
+}
 
 // Several processes that share the databases of people and codes are one service: what one has counted, sent or redeemed
 // the others know.
 func TestReplicasAreOneService(t *testing.T) {
 	t.Parallel()
 	const mobile = "13800000001"
-	for name, start := range map[string]func(testing.TB) servers.Database{"PostgreSQL": servers.PostgreSQL, "MariaDB": servers.MariaDB} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			db := start(t)
-			separator := "?"
-			if db.Kind == servers.Postgres {
-				separator = "&"
-			}
-			dsn := db.DSN + separator + "connect_timeout=60" // on a machine of any speed
-			g := newGatewayServer(t)
-			settings := append(through(g), "REKEY_USERS_DSN="+dsn, "REKEY_CODES_STORE="+dsn)
-			dir := t.TempDir()
-			a := serve(t, dir, []string{mobile}, settings...)
-			b := serve(t, dir, nil, settings...)
+	eachPlace(t, func(t *testing.T, p place) {
+		g := newGatewayServer(t)
+		settings, dir := p.settings(g), t.TempDir()
+		a, b, c := serve(t, dir, []string{mobile}, settings...), serve(t, dir, nil, settings...), serve(t, dir, nil, settings...)
 
-			sent := a.send(mobile)
-			if sent.Errno != "0" {
-				t.Fatalf("send answers %+v", sent)
+		sent := a.send(mobile)
+		if sent.Errno != "0" {
+			t.Fatalf("send answers %+v", sent)
+		}
+		for _, s := range []*served{b, c, a} {
+			if again := s.send(mobile); again.Errno != "4003" {
+				t.Errorf("right after a send by one of them, send answers %+v", again)
 			}
-			if again := b.send(mobile); again.Errno != "4003" {
-				t.Errorf("right after a send by the other, send answers %+v", again)
+		}
+		flow := sent.Data["flow"].(string)
+		for i, s := range []*served{b, a, c, b} {
+			answer := s.reset(mobile, g.wrongCode(t), "After2nd"+string(rune('a'+i)), flow)
+			if answer.Status != http.StatusForbidden || answer.Data["attempts_left"] != float64(4-i) {
+				t.Errorf("wrong code %d answers %+v", i+1, answer)
 			}
-			flow := sent.Data["flow"].(string)
-			wrong := "000000"
-			if g.code(t) == wrong {
-				wrong = "000001"
+		}
+		if out, exit := runCommand(t, dir, a.env, "", "unlock", mobile); exit != 0 {
+			t.Errorf("unlock beside the running services: %d %s", exit, out)
+		}
+		if answer := b.reset(mobile, g.code(t), "After2nd", flow); answer.Errno != "0" {
+			t.Errorf("the right code answers %+v", answer)
+		}
+		for _, s := range []*served{a, c} {
+			if answer := s.reset(mobile, g.code(t), "Third3rd", flow); answer.Errno != "4103" {
+				t.Errorf("a code that another redeemed answers %+v", answer)
 			}
-			for i, s := range []*served{b, a, b} {
-				answer := s.reset(mobile, wrong, "After2nd"+string(rune('a'+i)), flow)
-				if answer.Status != http.StatusForbidden || answer.Data["attempts_left"] != float64(4-i) {
-					t.Errorf("wrong code %d answers %+v", i+1, answer)
+			if answer := s.reset(mobile, g.code(t), "After2nd", flow); answer.Errno != "0" {
+				t.Errorf("the very same request at another answers %+v", answer)
+			}
+		}
+		if out, exit := runCommand(t, dir, a.env, "", "doctor"); exit != 0 {
+			t.Errorf("doctor says %d\n%s", exit, out)
+		}
+	})
+}
+
+// TestT06 has one replica's clock five minutes ahead and another's five behind. Every time that somebody is told, and
+// every one that is kept to, is the store's.
+func TestT06_ReplicasWhoseClocksAreMinutesApart(t *testing.T) {
+	t.Parallel()
+	const mobile = "13800000001"
+	program := skewed(t)
+	eachPlace(t, func(t *testing.T, p place) {
+		g := newGatewayServer(t)
+		right := serve(t, t.TempDir(), []string{mobile}, p.settings(g, "REKEY_LIMITS_NUMBER_SENDS_HOUR=3", "REKEY_LIMITS_ADDRESS_SENDS_10M=0", "REKEY_LIMITS_ADDRESS_SENDS_DAY=0")...)
+		ahead, behind := right.skewed(t, program, 5*time.Minute), right.skewed(t, program, -5*time.Minute)
+		all := []*served{ahead, behind, right}
+
+		// tells holds an answer to an errno and its times, which a slow machine may have let grow shorter.
+		tells := func(what string, a answer, errno string, data map[string]time.Duration) {
+			t.Helper()
+			if a.Errno != errno {
+				t.Errorf("%s answers %+v", what, a)
+			}
+			for name, want := range data {
+				said, _ := a.Data[name].(float64)
+				if got := time.Duration(said) * time.Second; got > want || got <= want-time.Minute {
+					t.Errorf("%s tells a %s of %v, want %v", what, name, got, want)
 				}
 			}
-			if out, exit := runCommand(t, dir, a.env, "", "unlock", mobile); exit != 0 {
-				t.Errorf("unlock beside the running services: %d %s", exit, out)
+		}
+		sent := ahead.send(mobile)
+		tells("the first send", sent, "0", map[string]time.Duration{"retry_after": time.Minute, "expires_in": 5 * time.Minute})
+		flow, _ := sent.Data["flow"].(string)
+		for _, s := range all {
+			tells("a send within the interval", s.sendAgain(mobile, flow), "4003", map[string]time.Duration{"retry_after": time.Minute})
+		}
+		p.age(time.Minute)
+		tells("a send after the interval", behind.sendAgain(mobile, flow), "0", map[string]time.Duration{"retry_after": 2 * time.Minute, "expires_in": 5 * time.Minute})
+
+		p.age(4 * time.Minute) // of five
+		for i, s := range all {
+			if a := s.reset(mobile, g.wrongCode(t), "After2nd"+fmt.Sprint(i), flow); a.Data["attempts_left"] != float64(4-i) {
+				t.Errorf("within the lifetime, a wrong code answers %+v", a)
 			}
-			if answer := b.reset(mobile, g.code(t), "After2nd", flow); answer.Errno != "0" {
-				t.Errorf("the right code answers %+v", answer)
+		}
+		p.age(time.Minute)
+		for _, s := range all {
+			if a := s.reset(mobile, g.code(t), "After2nd", flow); a.Errmsg != "验证码过期" {
+				t.Errorf("after the lifetime, the right code answers %+v", a)
 			}
-			if answer := a.reset(mobile, g.code(t), "Third3rd", flow); answer.Errno != "4103" {
-				t.Errorf("a code that the other redeemed answers %+v", answer)
+		}
+
+		// A code made by one whose clock is behind and redeemed where it is ahead; and the device that is known since.
+		sent = behind.send(mobile)
+		tells("a send after all that", sent, "0", map[string]time.Duration{"expires_in": 5 * time.Minute})
+		flow, _ = sent.Data["flow"].(string)
+		device := ahead.resetAndKeepDevice(mobile, g.code(t), "After2nd", flow)
+		p.age(time.Minute)
+		for _, s := range all { // the first of three sends is seven minutes old
+			tells("a fourth send within the hour", s.send(mobile), "4201", map[string]time.Duration{"retry_after": 53 * time.Minute})
+		}
+		tells("one of a known device", behind.sendFrom(device, mobile), "0", map[string]time.Duration{"expires_in": 5 * time.Minute})
+	})
+}
+
+// resetAndKeepDevice redeems a code and returns the cookie that makes the device a known one.
+func (s *served) resetAndKeepDevice(mobile, code, password, flow string) *http.Cookie {
+	s.t.Helper()
+	body := fmt.Sprintf(`{"mobile":%q,"sms_code":%q,"new_password":%q,"flow":%q}`, mobile, code, password, flow)
+	response, err := client.Post(s.public+s.base, "application/json", strings.NewReader(body))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	said := readAll(s.t, response)
+	for _, cookie := range response.Cookies() {
+		if cookie.Name == "rekey_device" {
+			return cookie
+		}
+	}
+	s.t.Fatalf("a reset answers %s, and makes no device known", said)
+	return nil
+}
+
+func (s *served) sendFrom(device *http.Cookie, mobile string) answer {
+	s.t.Helper()
+	request, err := http.NewRequest(http.MethodPost, s.public+s.base+"sms_code/", strings.NewReader(fmt.Sprintf(`{"mobile":%q}`, mobile)))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	request.AddCookie(device)
+	response, err := client.Do(request)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	a := answer{Status: response.StatusCode}
+	return s.must(a, json.NewDecoder(response.Body).Decode(&a))
+}
+
+// TestT17_AReplicaKilledUnderLoadLosesNothing kills one of three replicas while thirty people ask for codes and again while
+// they redeem them. Whoever gets no answer asks the next replica the same.
+func TestT17_AReplicaKilledUnderLoadLosesNothing(t *testing.T) {
+	t.Parallel()
+	const many = 30
+	eachPlace(t, func(t *testing.T, p place) {
+		g := newGatewayServer(t)
+		people := make([]*visitor, many)
+		var numbers []string
+		for i := range people {
+			people[i] = &visitor{mobile: fmt.Sprintf("139%04d0001", i)} // each in a prefix of its own, which has a budget
+			numbers = append(numbers, people[i].mobile)
+		}
+		settings := p.settings(g, "REKEY_LIMITS_ADDRESS_SENDS_10M=0", "REKEY_LIMITS_ADDRESS_SENDS_DAY=0")
+		dir := t.TempDir()
+		all := []*served{serve(t, dir, numbers, settings...), serve(t, dir, nil, settings...), serve(t, dir, nil, settings...)}
+		p.countChanges(t)
+
+		// crowd has everybody do something at once, each at the next replica in turn, and kills a replica once a third of
+		// them have been answered.
+		crowd := func(victim int, do func(at func() *served, v *visitor)) {
+			t.Helper()
+			var answered atomic.Int64
+			var under sync.WaitGroup
+			for i, v := range people {
+				next := i
+				at := func() *served { next++; return all[next%len(all)] }
+				under.Go(func() {
+					do(at, v)
+					if answered.Add(1) == many/3 {
+						all[victim].stop(syscall.SIGKILL)
+					}
+				})
 			}
-			if answer := a.reset(mobile, g.code(t), "After2nd", flow); answer.Errno != "0" {
-				t.Errorf("the very same request at the other answers %+v", answer)
+			under.Wait()
+			if t.Failed() {
+				t.FailNow()
 			}
-			if out, exit := runCommand(t, dir, a.env, "", "doctor"); exit != 0 {
-				t.Errorf("doctor says %d\n%s", exit, out)
+			all[victim].wait()
+		}
+
+		crowd(1, func(at func() *served, v *visitor) {
+			for {
+				a, err := at().ask(http.MethodPost, "sms_code/", map[string]string{"mobile": v.mobile})
+				switch {
+				case err != nil:
+					v.cut++
+					continue
+				case a.Errno == "0":
+					v.flow, _ = a.Data["flow"].(string)
+				case a.Errno != "4003" || v.cut == 0: // within the interval of the send whose answer was lost
+					t.Errorf("a send, after %d that were cut, answers %+v", v.cut, a)
+				}
+				return
 			}
 		})
+		all[1] = serve(t, dir, nil, settings...)
+		for _, v := range people {
+			v.code = g.only(t, v.mobile)
+			if v.code != "" {
+				continue
+			}
+			if v.cut == 0 {
+				t.Fatal("a send that was answered delivered nothing")
+			}
+			p.age(time.Minute) // the interval is all that a send costs whose replica died
+			if a := all[1].send(v.mobile); a.Errno != "0" {
+				t.Fatalf("the next send answers %+v", a)
+			}
+			v.code = g.only(t, v.mobile)
+		}
+
+		crowd(2, func(at func() *served, v *visitor) {
+			for {
+				a, err := at().ask(http.MethodPost, "", map[string]string{"mobile": v.mobile, "sms_code": v.code, "new_password": "After2nd", "flow": v.flow})
+				switch {
+				case err != nil:
+					v.cut++
+					continue
+				case a.Status == http.StatusServiceUnavailable: // on a slow machine the queue for hashing is full
+					continue
+				case a.Errno != "0":
+					t.Errorf("a reset, after %d that were cut, answers %+v", v.cut, a)
+				}
+				return
+			}
+		})
+		cut := 0
+		for _, v := range people {
+			cut += v.cut
+			if a := all[0].reset(v.mobile, v.code, "Third3rd", v.flow); a.Errno != "4103" {
+				t.Errorf("another password answers %+v", a)
+			}
+			if a := all[1].reset(v.mobile, v.code, "After2nd", v.flow); a.Errno != "0" {
+				t.Errorf("the same body again answers %+v", a)
+			}
+		}
+		if n := p.changes(t); n != many {
+			t.Errorf("%d passwords changed %d times", many, n)
+		}
+		t.Logf("%d requests were cut", cut)
+		if cut == 0 {
+			t.Error("nobody was cut off: the replicas were not under load")
+		}
+	})
+}
+
+// visitor is somebody with a number of his own.
+type visitor struct {
+	mobile, flow, code string
+	cut                int // requests that got no answer
+}
+
+// only is the code of the one message to a number; "" if none has come.
+func (g *gateway) only(t *testing.T, mobile string) (code string) {
+	t.Helper()
+	for _, m := range g.taken() {
+		if m.Mobile != mobile {
+			continue
+		}
+		if code != "" {
+			t.Errorf("%s got two messages", mobile)
+		}
+		code = m.Code
 	}
+	return code
+}
+
+// countChanges has the database count every change of a password.
+func (p place) countChanges(t *testing.T) {
+	t.Helper()
+	statements := []string{
+		"CREATE TABLE changes (account BIGINT NOT NULL)",
+		"CREATE TRIGGER changed AFTER UPDATE ON users FOR EACH ROW IF NEW.password <> OLD.password THEN INSERT INTO changes VALUES (NEW.id); END IF",
+	}
+	if p.kind == servers.Postgres {
+		statements = []string{
+			statements[0],
+			"CREATE FUNCTION note_change() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO changes VALUES (NEW.id); RETURN NEW; END $$",
+			"CREATE TRIGGER changed AFTER UPDATE ON users FOR EACH ROW WHEN (NEW.password <> OLD.password) EXECUTE FUNCTION note_change()",
+		}
+	}
+	for _, statement := range statements {
+		if _, err := p.people.ExecContext(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func (p place) changes(t *testing.T) (n int) {
+	t.Helper()
+	if err := p.people.QueryRowContext(t.Context(), "SELECT count(*) FROM changes").Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
 }

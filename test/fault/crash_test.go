@@ -3,11 +3,9 @@ package fault_test
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,8 +13,6 @@ import (
 	"time"
 
 	"rekey"
-	"rekey/cmd/rekey/databases"
-	"rekey/codestore/codestoretest"
 	"rekey/test/embedded"
 	"rekey/test/servers"
 )
@@ -27,10 +23,11 @@ const (
 	otherOne    = "another99"
 )
 
-// replica are the options of a House with these people, and without the list of common passwords: that takes longer to
-// read than everything else here, hundreds of times.
-func replica(people string) embedded.Options {
-	return embedded.Options{People: people, Service: func(o *rekey.Options) { o.Policy = anyPassword() }}
+// replica is how a House is built in these places, without the list of common passwords: that takes longer to read than
+// everything else here, hundreds of times.
+func replica(o embedded.Options) embedded.Options {
+	o.Service = func(o *rekey.Options) { o.Policy = anyPassword() }
+	return o
 }
 
 func anyPassword() *rekey.Policy {
@@ -43,13 +40,13 @@ func anyPassword() *rekey.Policy {
 
 // errand is what a child process does until it is killed.
 type errand struct {
-	Dir    string
-	People string // of embedded.Options
-	Do     string // "send" or "reset"
-	Flow   string
-	Code   string
-	Steps  int64 // after how many steps it dies
-	After  bool  // after the step, not before it
+	Dir           string
+	Codes, People string // of embedded.Options
+	Do            string // "send" or "reset"
+	Flow          string
+	Code          string
+	Steps         int64 // at which step it dies
+	When          moment
 }
 
 const errandVariable = "REKEY_FAULT_ERRAND"
@@ -85,14 +82,15 @@ func run(text string) int {
 		return 3
 	}
 	wire := tripwire{trip: die}
-	h, err := embedded.New(e.Dir, embedded.Options{People: e.People, Wrap: wire.wrap, Service: func(o *rekey.Options) {
-		o.Sender, o.Policy = mailbox{e.Dir}, anyPassword()
-	}})
+	h, err := embedded.New(e.Dir, embedded.Options{
+		Codes: e.Codes, People: e.People, Wrap: wire.wrap, Hook: wiredRedis{&wire},
+		Service: func(o *rekey.Options) { o.Sender, o.Policy = mailbox{e.Dir}, anyPassword() },
+	})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 3
 	}
-	wire.arm(e.Steps, e.After)
+	wire.arm(e.Steps, e.When)
 	client := rekey.Client{Flow: e.Flow}
 	switch e.Do {
 	case "send":
@@ -130,117 +128,82 @@ func killed(t *testing.T, e errand) bool {
 	return true
 }
 
-// scene is a person who may have a code: the files, of which every case gets a copy, and where people are in a server, the
-// password that every case finds there.
-type scene struct {
-	person
-	dir, people string
-	hash        string
-	made        time.Time
-}
-
 // person is somebody who may have a code.
 type person struct{ mobile, flow, code string }
 
-// newScene makes a scene in which a code was sent some time ago; none was if that is negative.
-func newScene(t *testing.T, people string, ago time.Duration) scene {
+// scene is a place with one person in it, who has asked for a code some time ago, or has not if that is negative. Every case
+// begins with it anew, and nobody has the databases open while the child does its errand: whoever looks at what is left is
+// the first to open them.
+type scene struct {
+	dir  string
+	in   embedded.Options
+	ago  time.Duration
+	when []moment // that there are in this place
+}
+
+func newScene(t *testing.T, p embedded.Place, ago time.Duration) scene {
 	t.Helper()
-	s := scene{person: person{mobile: mobile}, dir: t.TempDir(), people: people}
-	h, err := embedded.New(s.dir, replica(people))
+	s := scene{dir: t.TempDir(), in: replica(p.Options(t)), ago: ago, when: []moment{before, after}}
+	if p.Store == embedded.Redis || p.Store == embedded.Cluster {
+		s.when = []moment{before, sent, after}
+	}
+	return s
+}
+
+// begin sets the scene.
+func (s scene) begin(t *testing.T) person {
+	t.Helper()
+	h, err := embedded.New(s.dir, s.in)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer h.Close()
+	h.Forget(t)
+	h.Change(t, "DELETE FROM users")
 	h.Add(t, mobile)
-	s.hash, s.made = h.Hash(t, mobile), time.Now()
-	if ago < 0 {
-		return s
+	if err := os.Remove(s.messages()); err != nil && !os.IsNotExist(err) {
+		t.Fatal(err)
+	}
+	p := person{mobile: mobile}
+	if s.ago < 0 {
+		return p
 	}
 	sent, err := h.Service.Send(t.Context(), rekey.Client{}, mobile)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.flow, s.code, s.made = sent.Flow, h.Messages(t)[0].Code, time.Now()
-	codestoretest.Age(t, h.Write, ago)
-	return s
+	p.flow, p.code = sent.Flow, h.Messages(t)[0].Code
+	h.Advance(t, s.ago)
+	return p
 }
 
-// copy is the scene in a folder of its own, as it was when it was made: on a slow machine the last of many cases comes
-// long after the first.
-func (s scene) copy(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
-	entries, err := os.ReadDir(s.dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, entry := range entries {
-		copyFile(t, filepath.Join(s.dir, entry.Name()), filepath.Join(dir, entry.Name()))
-	}
-	codes := open(t, "sqlite:"+embedded.File(dir))
-	defer codes.Close()
-	codestoretest.Age(t, codes, -time.Since(s.made))
-	people := codes
-	if s.people != "" {
-		people = open(t, s.people)
-		defer people.Close()
-	}
-	if _, err := people.ExecContext(t.Context(), "UPDATE users SET password = '"+s.hash+"'"); err != nil {
-		t.Fatal(err)
-	}
-	return dir
-}
+// messages is the file of the child's mailbox.
+func (s scene) messages() string { return filepath.Join(s.dir, "messages") }
 
-// open opens a data source for what the test does to it.
-func open(t *testing.T, dsn string) *sql.DB {
+// everyStep runs what a child does, killed at every moment of each of its steps in turn, until it gets through; then it
+// looks at what is left.
+func (s scene) everyStep(t *testing.T, do func(person) errand, look func(t *testing.T, h *embedded.House, p person)) {
 	t.Helper()
-	source, err := databases.Parse(dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	connector, err := source.Connector()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return sql.OpenDB(connector)
-}
-
-func copyFile(t *testing.T, from, to string) {
-	t.Helper()
-	in, err := os.Open(from)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer in.Close()
-	out, err := os.Create(to)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer out.Close()
-	if _, err := io.Copy(out, in); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// everyStep runs what a child does, killed at each of its steps in turn, before it and after it, until it gets through;
-// then it looks at what is left.
-func (s scene) everyStep(t *testing.T, e errand, look func(t *testing.T, h *embedded.House, dir string)) {
-	t.Helper()
-	for _, after := range []bool{false, true} {
+	for _, when := range s.when {
 		steps := int64(0)
 		for through := false; !through; {
 			steps++
 			if steps > 200 {
 				t.Fatal("no end of steps")
 			}
-			t.Run(fmt.Sprintf("step %d, after %v", steps, after), func(t *testing.T) {
-				e := e
-				e.Dir, e.People, e.Flow, e.Steps, e.After = s.copy(t), s.people, s.flow, steps, after
+			t.Run(fmt.Sprintf("step %d, %v", steps, when), func(t *testing.T) {
+				p := s.begin(t)
+				e := do(p)
+				e.Dir, e.Codes, e.People, e.Flow, e.Steps, e.When = s.dir, s.in.Codes, s.in.People, p.flow, steps, when
 				through = !killed(t, e)
-				look(t, embedded.Open(t, e.Dir, replica(s.people)), e.Dir)
+				look(t, embedded.Open(t, s.dir, s.in), p)
 			})
+			if t.Failed() {
+				return // what follows would say the same
+			}
 		}
-		if steps < 8 {
+		t.Logf("killed at %d steps, %v", steps-1, when)
+		if steps < 4 {
 			t.Errorf("only %d steps were met: the tripwire is not in the way", steps)
 		}
 	}
@@ -290,11 +253,11 @@ func (p person) recovers(t *testing.T, h *embedded.House) (committed bool) {
 
 func TestT17_KilledAtEveryStepOfAReset(t *testing.T) {
 	t.Parallel()
-	embedded.EachDatabase(t, func(t *testing.T, people string) {
-		s := newScene(t, people, 0)
+	embedded.EachPlace(t, func(t *testing.T, p embedded.Place) {
 		committed, open := 0, 0
-		s.everyStep(t, errand{Do: "reset", Code: s.code}, func(t *testing.T, h *embedded.House, _ string) {
-			if s.recovers(t, h) {
+		reset := func(p person) errand { return errand{Do: "reset", Code: p.code} }
+		newScene(t, p, 0).everyStep(t, reset, func(t *testing.T, h *embedded.House, p person) {
+			if p.recovers(t, h) {
 				committed++
 			} else {
 				open++
@@ -309,17 +272,17 @@ func TestT17_KilledAtEveryStepOfAReset(t *testing.T) {
 // TestT17_KilledAtEveryStepOfAWrongGuess: a wrong guess is charged at most once, and the same body gets the same verdict.
 func TestT17_KilledAtEveryStepOfAWrongGuess(t *testing.T) {
 	t.Parallel()
-	embedded.EachDatabase(t, func(t *testing.T, people string) {
-		s := newScene(t, people, 0)
-		wrong := embedded.Wrong(s.code, 2)
-		s.everyStep(t, errand{Do: "reset", Code: wrong[0]}, func(t *testing.T, h *embedded.House, _ string) {
+	embedded.EachPlace(t, func(t *testing.T, p embedded.Place) {
+		guess := func(p person) errand { return errand{Do: "reset", Code: embedded.Wrong(p.code, 1)[0]} }
+		newScene(t, p, 0).everyStep(t, guess, func(t *testing.T, h *embedded.House, p person) {
+			wrong := embedded.Wrong(p.code, 2)
 			for i, guess := range []string{wrong[0], wrong[0], wrong[1]} {
-				refusal, ok := errors.AsType[*rekey.Error](s.reset(t, h, guess, newPassword))
+				refusal, ok := errors.AsType[*rekey.Error](p.reset(t, h, guess, newPassword))
 				if want := []int{4, 4, 3}[i]; !ok || refusal.Kind != rekey.WrongCode || refusal.AttemptsLeft != want {
 					t.Fatalf("guess %d: %+v, want %d left", i, refusal, want)
 				}
 			}
-			if err := s.reset(t, h, s.code, newPassword); err != nil {
+			if err := p.reset(t, h, p.code, newPassword); err != nil {
 				t.Fatal(err)
 			}
 		})
@@ -329,24 +292,25 @@ func TestT17_KilledAtEveryStepOfAWrongGuess(t *testing.T) {
 // TestT17_KilledAtEveryStepOfASend: the code that was live stays good, at most one message left, and the next send works.
 func TestT17_KilledAtEveryStepOfASend(t *testing.T) {
 	t.Parallel()
-	embedded.EachDatabase(t, func(t *testing.T, people string) {
-		s := newScene(t, people, time.Minute)
-		s.everyStep(t, errand{Do: "send"}, func(t *testing.T, h *embedded.House, dir string) {
-			left, err := os.ReadFile(filepath.Join(dir, "messages"))
+	embedded.EachPlace(t, func(t *testing.T, p embedded.Place) {
+		s := newScene(t, p, time.Minute)
+		send := func(person) errand { return errand{Do: "send"} }
+		s.everyStep(t, send, func(t *testing.T, h *embedded.House, p person) {
+			left, err := os.ReadFile(s.messages())
 			if err != nil && !os.IsNotExist(err) {
 				t.Fatal(err)
 			}
-			if text := string(left); text != "" && text != s.code+"\n" {
+			if text := string(left); text != "" && text != p.code+"\n" {
 				t.Fatalf("%d bytes of messages: not one with the live code", len(text))
 			}
-			codestoretest.Age(t, h.Write, 2*time.Minute)
-			if _, err := h.Service.Send(t.Context(), rekey.Client{Flow: s.flow}, mobile); err != nil {
+			h.Advance(t, 2*time.Minute)
+			if _, err := h.Service.Send(t.Context(), rekey.Client{Flow: p.flow}, mobile); err != nil {
 				t.Fatalf("the next send: %v", err)
 			}
-			if got := h.Messages(t)[0].Code; got != s.code {
+			if got := h.Messages(t)[0].Code; got != p.code {
 				t.Fatal("the live code was lost")
 			}
-			if err := s.reset(t, h, s.code, newPassword); err != nil {
+			if err := p.reset(t, h, p.code, newPassword); err != nil {
 				t.Fatal(err)
 			}
 		})
@@ -356,15 +320,15 @@ func TestT17_KilledAtEveryStepOfASend(t *testing.T) {
 // TestT17_KilledAtEveryStepOfAFirstSend: with no code before, the person can ask again once the interval is over.
 func TestT17_KilledAtEveryStepOfAFirstSend(t *testing.T) {
 	t.Parallel()
-	embedded.EachDatabase(t, func(t *testing.T, people string) {
-		s := newScene(t, people, -1)
-		s.everyStep(t, errand{Do: "send"}, func(t *testing.T, h *embedded.House, _ string) {
-			codestoretest.Age(t, h.Write, time.Minute)
+	embedded.EachPlace(t, func(t *testing.T, p embedded.Place) {
+		send := func(person) errand { return errand{Do: "send"} }
+		newScene(t, p, -1).everyStep(t, send, func(t *testing.T, h *embedded.House, p person) {
+			h.Advance(t, time.Minute)
 			sent, err := h.Service.Send(t.Context(), rekey.Client{}, mobile)
 			if err != nil {
 				t.Fatalf("the next send: %v", err)
 			}
-			p := person{mobile: mobile, flow: sent.Flow}
+			p.flow = sent.Flow
 			if err := p.reset(t, h, h.Messages(t)[0].Code, newPassword); err != nil {
 				t.Fatal(err)
 			}

@@ -8,26 +8,37 @@ import (
 	"syscall"
 )
 
-// tripwire lies between database/sql and the drivers, and does something at the n-th step from when it was armed: a
-// statement, the begin of a transaction, or a commit, before or after the database did it. Nothing of it is in the
-// software under test.
+// moment is when, around a step, the tripwire trips.
+type moment int
+
+const (
+	before moment = iota
+	sent          // Redis alone: the request is on its way, and nothing of the answer was read
+	after         // the answer is there
+)
+
+func (m moment) String() string { return [...]string{"before it", "once it is sent", "after it"}[m] }
+
+// tripwire lies between the service and its databases, and does something at the n-th step from when it was armed: in SQL a
+// statement, the begin of a transaction, or a commit; in Redis whatever is said at once on one connection. Nothing of it is
+// in the software under test.
 type tripwire struct {
-	trip  func()
-	left  atomic.Int64 // steps to go; 0 or less: disarmed
-	after atomic.Bool
+	trip func()
+	left atomic.Int64 // steps to go; 0 or less: disarmed
+	when atomic.Int64 // a moment
 }
 
 // arm sets how many steps from now it trips.
-func (w *tripwire) arm(steps int64, after bool) {
-	w.after.Store(after)
+func (w *tripwire) arm(steps int64, when moment) {
+	w.when.Store(int64(when))
 	w.left.Store(steps)
 }
 
 func (w *tripwire) disarm() { w.left.Store(0) }
 
-// step is called around each step.
-func (w *tripwire) step(done bool) {
-	if done == w.after.Load() && w.left.Add(-1) == 0 {
+// step is called at each moment of each step.
+func (w *tripwire) step(now moment) {
+	if int64(now) == w.when.Load() && w.left.Add(-1) == 0 {
 		w.trip()
 	}
 }
@@ -84,9 +95,9 @@ func (c *wiredConn) CheckNamedValue(v *driver.NamedValue) error {
 }
 
 func around[T any](w *tripwire, do func() (T, error)) (T, error) {
-	w.step(false)
+	w.step(before)
 	v, err := do()
-	w.step(true)
+	w.step(after)
 	return v, err
 }
 

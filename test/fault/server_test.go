@@ -53,7 +53,7 @@ func TestT17_TheServerKilledUnderResets(t *testing.T) {
 			committed, open := 0, 0
 			for round, step := range []int64{3, 12, 21, 30, 39} { // of fifty, or some more
 				people := admit(t, h, round, many)
-				wire.arm(step, round%2 == 1)
+				wire.arm(step, []moment{before, after}[round%2])
 				told := make([]error, many)
 				var under sync.WaitGroup
 				for i, p := range people {
