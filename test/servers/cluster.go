@@ -29,8 +29,9 @@ type Cluster struct {
 }
 
 // StartRedisCluster starts a Redis Cluster for this test alone. A master that is silent for two seconds is replaced by its
-// replica, so that a failover takes three to five. Nodes keep no keys through their own end, unless settings say so; they
-// are lines of each node's redis.conf. It is ended and its files are removed when the test ends.
+// replica, so that a failover takes three to five. Nodes keep no keys through their own end, unless settings say so, which
+// are lines of each node's redis.conf: a master that comes back before it was replaced is empty, and soon its replica too.
+// The Cluster is ended and its files are removed when the test ends.
 func StartRedisCluster(t testing.TB, settings ...string) *Cluster {
 	t.Helper()
 	c, err := newCluster(2*time.Second, settings...)
@@ -205,7 +206,7 @@ func (c *Cluster) owners(ctx context.Context) (map[*RedisServer][]redis.ClusterS
 
 // ownersBy are the masters and their slots as one node sees them.
 func (c *Cluster) ownersBy(ctx context.Context, s *RedisServer) (map[*RedisServer][]redis.ClusterSlot, error) {
-	all, err := s.client.ClusterSlots(ctx).Result()
+	all, err := s.slots(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -222,6 +223,13 @@ func (c *Cluster) ownersBy(ctx context.Context, s *RedisServer) (map[*RedisServe
 		owners[owner] = append(owners[owner], slots)
 	}
 	return owners, nil
+}
+
+// slots is who serves what as clients are told, who ask by the same command.
+func (s *RedisServer) slots(ctx context.Context) ([]redis.ClusterSlot, error) {
+	c := redis.NewClusterSlotsCmd(ctx, "cluster", "slots")
+	_ = s.client.Process(ctx, c) // its error is the command's
+	return c.Result()
 }
 
 func sameSlots(a, b []redis.ClusterSlot) bool {

@@ -29,7 +29,7 @@ func (c *Cluster) Proxied(t testing.TB) (Keyspace, []*Proxy) {
 	}
 	err := eventually(ctx, func() error {
 		for _, s := range c.Nodes {
-			all, err := s.client.ClusterSlots(ctx).Result()
+			all, err := s.slots(ctx)
 			if err != nil {
 				return fmt.Errorf("%s: %w", s.name, err)
 			}

@@ -31,9 +31,9 @@ type Keyspace struct {
 	CA       string // over TLS the file with the certificate of the authority that signed the servers' own, for localhost and 127.0.0.1; else ""
 
 	topology topology
-	database int    // 0 in a Cluster
-	master   string // its name with the sentinels
-	watch    credentials
+	database int         // 0 in a Cluster
+	master   string      // its name with the sentinels
+	watch    credentials // with the sentinels, who have users of their own
 	group    *redisGroup
 }
 
@@ -46,7 +46,7 @@ const (
 	sentinels
 )
 
-// credentials are those of sentinels, which have users of their own.
+// credentials are those of a user.
 type credentials struct{ user, password string }
 
 // located is the same place at another address, or under another user.
@@ -85,7 +85,8 @@ func (k Keyspace) Via(address string) Keyspace {
 }
 
 // Role makes another user, whose rights are ACL rules such as "~rekey:*" and "+get" (redis.io/docs, ACL), on every server,
-// and returns the place under it. All servers must be running. It outlives a restart and is gone with the test.
+// and returns the place under it. All servers must be running. It outlives a restart, and lives
+// as long as the servers.
 func (k Keyspace) Role(t testing.TB, rules ...string) Keyspace {
 	t.Helper()
 	k.User, k.Password = fmt.Sprintf("role%d", k.group.made.Add(1)), newPassword()

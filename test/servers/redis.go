@@ -22,12 +22,12 @@ const redisDatabases = 10_000
 
 // redisGroup is Redis servers that belong together: they share a home, an authority and a user.
 type redisGroup struct {
-	program   string
-	home      *home
-	authority string
-	credentials
-	servers []*RedisServer
-	made    atomic.Int64 // roles
+	program     string
+	home        *home
+	authority   string // file
+	credentials        // of the user on those that hold keys
+	servers     []*RedisServer
+	made        atomic.Int64 // roles
 }
 
 // RedisServer is a redis-server on loopback, alone or a node among others. Stop, Kill, Start, Freeze and Thaw are called by
