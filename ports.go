@@ -210,10 +210,10 @@ type Charge struct {
 	Limit  int64
 	Window time.Duration // Rate and Conversion
 	Floor  float64       // Conversion
-	Cost   int64         // 0: only look; negative: give back, which never refuses
+	Cost   int64         // 0: only look; negative: give back, which never refuses; such stand in a call of their own
 
 	// Once, if set, names what is counted at most once within OnceFor, such as an address asking for a number: while
-	// that mark stands the charge costs and refuses nothing.
+	// that mark stands the charge costs and refuses nothing. Whether another bucket sees the mark is up to the store.
 	Once    Name
 	OnceFor time.Duration
 }

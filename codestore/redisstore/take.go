@@ -198,10 +198,10 @@ func (s *Store) giveBack(ctx context.Context, buckets []*bucket) error {
 	for _, b := range buckets {
 		undo := &bucket{keys: b.keys[:1:1]}
 		for i, c := range b.charges {
-			if b.made == nil || !b.made[i] || c.Cost == 0 {
+			if b.made == nil || !b.made[i] || c.Cost <= 0 {
 				continue
 			}
-			if c.Mark > 0 && c.Cost > 0 && !slices.Contains(undo.keys, b.keys[c.Mark-1]) {
+			if c.Mark > 0 && !slices.Contains(undo.keys, b.keys[c.Mark-1]) {
 				undo.keys = append(undo.keys, b.keys[c.Mark-1])
 			}
 			c.Cost, c.Step, c.Mark = -c.Cost, -c.Step, 0
