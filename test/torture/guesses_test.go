@@ -85,47 +85,42 @@ func (w *town) besiege(stores []rekey.Codes, n int) (total sum) {
 // on two replicas. Nobody is left with a code that can be guessed, nor with another password.
 func (w *town) besiegePeople(n int) (asked, overruns int) {
 	const bodies = 40
-	var mu sync.Mutex
-	for i := 0; i*2*bodies < n; i++ {
-		p := w.admit(fmt.Sprintf("139%08d", i))
-		own, pool := 0, 0
+	for asked < n {
+		p, err := w.admit()
+		if err != nil {
+			w.Fatal(err)
+		}
+		var own, pool atomic.Int64
 		var all sync.WaitGroup
-		for j, wrong := range embedded.Wrong(p.code, bodies) {
-			flow := []string{p.flow, p.flow, "", "AAAAAAAAAAAAAAAAAAAAAA"}[j%4]
-			told := make(chan bool, 2)
+		for i, wrong := range embedded.Wrong(p.code, bodies) {
+			guess, compared := p.guessing(wrong, []string{p.flow, p.flow, "", "AAAAAAAAAAAAAAAAAAAAAA"}[i%4]), &own
+			if guess.flow != p.flow {
+				compared = &pool
+			}
+			var body sync.Once
 			for copy := range 2 {
 				all.Go(func() {
-					_, err := again(func() error { return w.reset(j+copy, p.mobile, flow, wrong, "quiteNew7") })
-					if err == nil || down(err) || rekey.KindOf(err) == rekey.Expired {
+					switch err := w.settled(i+copy, guess, newPassword); rekey.KindOf(err) {
+					case rekey.WrongCode:
+						body.Do(func() { compared.Add(1) })
+					case rekey.TooManyWrong:
+					default:
 						w.Errorf("a wrong code: %v", err)
 					}
-					told <- rekey.KindOf(err) == rekey.WrongCode
 				})
 			}
-			all.Go(func() {
-				first, second := <-told, <-told
-				mu.Lock()
-				defer mu.Unlock()
-				switch {
-				case !first && !second:
-				case flow == p.flow:
-					own++
-				default:
-					pool++
-				}
-			})
 		}
 		all.Wait()
 		asked += 2 * bodies
-		overruns += max(0, own-ownGuesses) + max(0, pool-poolGuesses)
-		if own != ownGuesses || pool != poolGuesses {
-			w.Errorf("%d guesses in the flow and %d without it were compared", own, pool)
+		overruns += max(0, int(own.Load())-ownGuesses) + max(0, int(pool.Load())-poolGuesses)
+		if own.Load() != ownGuesses || pool.Load() != poolGuesses {
+			w.Errorf("%d guesses in the flow and %d without it were compared", own.Load(), pool.Load())
 		}
-		if _, err := again(func() error { return w.reset(i, p.mobile, p.flow, p.code, "quiteNew7") }); rekey.KindOf(err) != rekey.TooManyWrong {
+		if err := w.settled(asked, p, newPassword); rekey.KindOf(err) != rekey.TooManyWrong {
 			w.Errorf("the right code after them: %v", err)
 		}
-		if !w.houses[0].Accepts(w, p.mobile, embedded.OldPassword) {
-			w.Error("the password is another")
+		if ok, err := w.accepts(p, embedded.OldPassword); !ok || err != nil {
+			w.Errorf("the password is another: %v", err)
 		}
 	}
 	return asked, overruns

@@ -25,6 +25,8 @@ import (
 	"rekey/test/servers"
 )
 
+const newPassword = "quiteNew7"
+
 func TestMain(m *testing.M) { os.Exit(servers.Run(m)) }
 
 // setting is how often a test does what it does: what the variable says, or else short.

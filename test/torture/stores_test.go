@@ -2,7 +2,9 @@ package torture_test
 
 import (
 	"context"
+	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -11,6 +13,7 @@ import (
 	"rekey"
 	"rekey/test/embedded"
 	"rekey/test/servers"
+	"rekey/userdb"
 )
 
 // replicas is how many there are of the service.
@@ -105,6 +108,7 @@ type town struct {
 	testing.TB
 	houses [replicas]*embedded.House
 	phones phones
+	people atomic.Int64 // registered
 }
 
 // newTown makes replicas without any budget but those of a code and of a number's wrong guesses, so that nothing else
@@ -120,6 +124,7 @@ func newTown(t testing.TB, o embedded.Options, change func(*rekey.Options)) *tow
 		o.Policy, o.Sender = policy, &w.phones
 		o.Limits = rekey.Limits{NumberWrongDay: o.Limits.NumberWrongDay, NumberWrongRow: o.Limits.NumberWrongRow}
 		o.Code.Lifetime = rekey.MaxLifetime // on a machine of any speed
+		o.Code.Interval = time.Nanosecond   // for who asks again because the answer was lost
 		if change != nil {
 			change(o)
 		}
@@ -143,16 +148,22 @@ func (w *town) codes() []rekey.Codes {
 // phones are where messages arrive: the latest code of each number.
 type phones struct {
 	mu    sync.Mutex
-	codes map[rekey.Number]string
+	codes map[string]string
+}
+
+func (p *phones) code(mobile string) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.codes[mobile]
 }
 
 func (p *phones) Send(_ context.Context, m rekey.Message) (rekey.Receipt, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.codes == nil {
-		p.codes = make(map[rekey.Number]string)
+		p.codes = make(map[string]string)
 	}
-	p.codes[m.To] = m.Code.Reveal()
+	p.codes[m.To.National()] = m.Code.Reveal()
 	return rekey.Receipt{Provider: "phones"}, nil
 }
 
@@ -160,25 +171,72 @@ func (p *phones) Send(_ context.Context, m rekey.Message) (rekey.Receipt, error)
 type person struct{ mobile, flow, code string }
 
 // admit registers somebody, who asks for a code.
-func (w *town) admit(mobile string) person {
-	w.Helper()
+func (w *town) admit() (person, error) {
 	h := w.houses[below(replicas)]
-	h.Add(w, mobile)
-	var sent rekey.Sent
-	w.insist(func() (err error) {
-		sent, err = h.Service.Send(context.Background(), rekey.Client{}, mobile)
+	var p person
+	if _, err := again(func() error {
+		// Whether a try has registered anybody is not known where its answer was lost: the next is somebody else.
+		p = person{mobile: fmt.Sprintf("139%08d", w.people.Add(1))}
+		n, err := rekey.ChinaMobile(p.mobile)
+		if err != nil {
+			return err
+		}
+		if _, err = h.Users.Add(context.Background(), userdb.NewUser{Number: n, Password: embedded.OldPassword}); err != nil {
+			return &rekey.Error{Kind: rekey.UsersDown, Cause: err}
+		}
+		return nil
+	}); err != nil {
+		return person{}, err
+	}
+	if _, err := again(func() error {
+		sent, err := h.Service.Send(context.Background(), rekey.Client{}, p.mobile)
+		p.flow = sent.Flow
 		return err
-	})
-	w.phones.mu.Lock()
-	defer w.phones.mu.Unlock()
-	return person{mobile: mobile, flow: sent.Flow, code: w.phones.codes[embedded.Number(w, mobile)]}
+	}); err != nil {
+		return person{}, err
+	}
+	p.code = w.phones.code(p.mobile)
+	return p, nil
 }
 
 // reset asks one replica, once.
-func (w *town) reset(replica int, mobile, flow, code, password string) error {
-	_, err := w.houses[replica%replicas].Service.Reset(context.Background(), rekey.Client{Flow: flow},
-		rekey.ResetRequest{Mobile: mobile, Code: code, Password: password})
+func (w *town) reset(replica int, p person, password string) error {
+	_, err := w.houses[replica%replicas].Service.Reset(context.Background(), rekey.Client{Flow: p.flow},
+		rekey.ResetRequest{Mobile: p.mobile, Code: p.code, Password: password})
 	return err
+}
+
+// settled is reset until the answer is another than that something is down.
+func (w *town) settled(replica int, p person, password string) error {
+	_, err := again(func() error { return w.reset(replica, p, password) })
+	return err
+}
+
+// guessing is the person with other digits, and in another flow.
+func (p person) guessing(code, flow string) person {
+	return person{mobile: p.mobile, flow: flow, code: code}
+}
+
+// accepts reports whether the person's password is this one.
+func (w *town) accepts(p person, password string) (ok bool, err error) {
+	n, err := rekey.ChinaMobile(p.mobile)
+	if err != nil {
+		return false, err
+	}
+	_, err = again(func() error {
+		accounts, err := w.houses[0].Users.Find(context.Background(), n)
+		if err == nil && len(accounts) != 1 {
+			return fmt.Errorf("%d accounts", len(accounts))
+		}
+		if err == nil {
+			ok, err = accounts[0].Verify(context.Background(), password)
+		}
+		if err != nil {
+			return &rekey.Error{Kind: rekey.UsersDown, Cause: err}
+		}
+		return nil
+	})
+	return ok, err
 }
 
 // patience is how long a test tries again where the answer is that something is down. Loaded as it is by the test itself, a
@@ -202,13 +260,5 @@ func again(ask func() error) (downs int, err error) {
 			return downs, err
 		}
 		time.Sleep(5 * time.Millisecond)
-	}
-}
-
-// insist is again where the answer must be yes.
-func (w *town) insist(ask func() error) {
-	w.Helper()
-	if _, err := again(ask); err != nil {
-		w.Fatal(err)
 	}
 }
