@@ -29,9 +29,10 @@ type Cluster struct {
 }
 
 // StartRedisCluster starts a Redis Cluster for this test alone. A master that is silent for two seconds is replaced by its
-// replica, so that a failover takes three to five. Nodes keep no keys through their own end, unless settings say so, which
-// are lines of each node's redis.conf: a master that comes back before it was replaced is empty, and soon its replica too.
-// The Cluster is ended and its files are removed when the test ends.
+// replica, so that a failover takes three to five; where a machine is slow that may happen to one that is well. Nodes keep
+// no keys through their own end, unless settings say so, which are lines of each node's redis.conf: a master that comes back
+// before it was replaced is empty, and soon its replica too. The Cluster is ended and its files are removed when the test
+// ends.
 func StartRedisCluster(t testing.TB, settings ...string) *Cluster {
 	t.Helper()
 	c, err := newCluster(2*time.Second, settings...)

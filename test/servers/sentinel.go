@@ -24,11 +24,11 @@ type Sentinel struct {
 	Sentinels []*RedisServer // have a user of their own
 }
 
-// StartSentinel starts servers and sentinels for this test alone. A master that is silent for two seconds is replaced
-// by a replica, which takes some four to six. A master that was and that comes back goes on as such for some ten, until the
-// sentinels make it a replica: those who ask them do not find it, those who kept a connection to it do. The servers
-// keep no keys through their own end, unless settings say so; they are lines of each server's redis.conf. All are ended and
-// their files are removed when the test ends.
+// StartSentinel starts servers and sentinels for this test alone. A master that is silent for two seconds is replaced by a
+// replica, which takes some four to six; where a machine is slow that may happen to one that is well. A master that was and
+// that comes back goes on as such for some ten, until the sentinels make it a replica: those who ask them do not find it,
+// those who kept a connection to it do. The servers keep no keys through their own end, unless settings say so, which are
+// lines of each server's redis.conf. All are ended and their files are removed when the test ends.
 func StartSentinel(t testing.TB, settings ...string) *Sentinel {
 	t.Helper()
 	return startSentinel(t, false, settings)
