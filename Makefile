@@ -9,6 +9,11 @@ GO       ?= go
 FUZZTIME ?= 100000x
 PACKAGES ?= ./...
 BENCH    ?= .
+# How much make torture does, over all code stores; test/torture says what each is.
+GUESSES   ?= 1000000
+RACES     ?= 10000
+FAULTS    ?= 200
+HISTORIES ?= 2000
 
 .PHONY: help
 help: ## list the targets
@@ -17,6 +22,7 @@ help: ## list the targets
 	@echo '  PACKAGES=./web  another part than everything (test, test-all, bench, fuzz)'
 	@echo '  FUZZTIME=1000x  how many inputs each fuzz target gets (fuzz, test-all)'
 	@echo '  BENCH=Check     which benchmarks run'
+	@echo '  GUESSES=100000  how much there is of it; so RACES, FAULTS and HISTORIES (torture)'
 	@echo '  CI=true         a missing tool is a failure, not a skip (test, test-all)'
 
 .PHONY: build
@@ -39,6 +45,11 @@ test: tools ## all tests with the race detector, those in the browser included
 test-all: tools ## the same three times in random order, then every fuzz target with ten times the inputs
 	$(GO) test -race -count 3 -shuffle on -timeout 45m $(PACKAGES)
 	$(MAKE) fuzz FUZZTIME=$(if $(filter-out file,$(origin FUZZTIME)),$(FUZZTIME),1000000x)
+
+.PHONY: torture
+torture: tools ## guesses, races, faults and histories by the thousand; says how many broke a promise, which must be none
+	REKEY_TEST_GUESSES=$(GUESSES) REKEY_TEST_RACES=$(RACES) REKEY_TEST_FAULTS=$(FAULTS) REKEY_TEST_HISTORIES=$(HISTORIES) \
+		$(GO) test -count 1 -v -parallel 1 -timeout 180m ./test/torture
 
 .PHONY: fuzz
 fuzz: ## every fuzz target, one after the other

@@ -1,7 +1,6 @@
 package torture_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -200,32 +199,19 @@ func (w *town) works(p person, password string, guesses int) error {
 	return err
 }
 
-// TestABurntCodeIsLost: that of a store that uses a code up when it is compared, as by GETDEL, is seen.
-func TestABurntCodeIsLost(t *testing.T) {
+// TestALostCodeIsFound: those of a store that keeps nothing through its end.
+func TestALostCodeIsFound(t *testing.T) {
 	t.Parallel()
-	d := servers.PostgreSQL(t)
-	proxy := servers.NewProxy(t, d.Address())
-	w := newTown(t, embedded.Options{People: through(t, d, proxy)}, func(o *rekey.Options) { o.Codes = burning{o.Codes} })
-	for _, f := range (&machines{TB: t}).network(proxy) {
-		for range 10 {
-			if o, _ := w.under(f, 10*time.Millisecond, 0); o.lost > 0 { // how it was lost is no matter here
-				return
-			}
+	server := servers.StartRedis(t)
+	w := newTown(t, embedded.Options{Codes: server.URL}, nil)
+	kill := (&machines{TB: t}).ends(server)[0]
+	if o, err := w.under(fault{"nothing", func() func() { return nothing }}, 0, 0); err != nil {
+		t.Fatalf("%+v, %v", o, err)
+	}
+	for range 20 {
+		if o, _ := w.under(kill, time.Millisecond, 0); o.lost > 0 { // how it was lost is no matter here
+			return
 		}
 	}
-	t.Error("40 faults have lost no code")
-}
-
-// burning is a store whose codes are used once they were right, and whose requests are forgotten.
-type burning struct{ rekey.Codes }
-
-func (b burning) Guess(ctx context.Context, g rekey.Guess) (rekey.Verdict, error) {
-	v, err := b.Codes.Guess(ctx, g)
-	if err == nil && v.Outcome == rekey.GuessMatch {
-		err = b.Finish(ctx, rekey.Redemption{Number: g.Number, Flow: v.Flow, Nonce: v.Nonce})
-	}
-	if v.Remembered {
-		return rekey.Verdict{Outcome: rekey.GuessExpired}, err
-	}
-	return v, err
+	t.Error("20 faults have lost no code")
 }
