@@ -59,8 +59,8 @@ func TestServersConform(t *testing.T) {
 	})
 }
 
-// open opens a store on the server as the program does.
-func (s server) open(t testing.TB) (*sql.DB, *codestore.Store) {
+// open opens a store on the server as the program does, with more parameters of the data source.
+func (s server) open(t testing.TB, more ...string) (*sql.DB, *codestore.Store) {
 	t.Helper()
 	var all databases.Set
 	t.Cleanup(func() {
@@ -72,7 +72,11 @@ func (s server) open(t testing.TB) (*sql.DB, *codestore.Store) {
 	if strings.Contains(s.DSN, separator) {
 		separator = "&"
 	}
-	opened, err := all.Open(t.Context(), "codes.store", s.DSN+separator+"connect_timeout=60&step_timeout=1m") // on a machine of any speed
+	parameters := []string{"connect_timeout=60", "step_timeout=1m"} // on a machine of any speed
+	if len(more) > 0 {
+		parameters = append(parameters[:1], more...)
+	}
+	opened, err := all.Open(t.Context(), "codes.store", s.DSN+separator+strings.Join(parameters, "&"))
 	if err != nil {
 		t.Fatal(err)
 	}
