@@ -52,7 +52,7 @@ func (t Target) Client() (redis.UniversalClient, error) {
 
 		MaxRetries: -1, MaxRedirects: redirects, MaxRetryBackoff: t.step / 10,
 		ContextTimeoutEnabled: true,
-		DialTimeout:           min(t.patience, t.step), DialerRetries: 1,
+		DialTimeout:           t.dialTime(), DialerRetries: 1,
 		ReadTimeout: t.step, WriteTimeout: t.step, PoolTimeout: t.step,
 
 		// Pipelines share the pool, else there were twice as many connections.
@@ -64,6 +64,9 @@ func (t Target) Client() (redis.UniversalClient, error) {
 	}
 	switch t.layout {
 	case sentinel:
+		// Within this time a sentinel is asked as well. If that one has gone silent, another is looked for only where the time
+		// is not yet over: once to see that it does not answer, on an old connection; twice for a new one and its HELLO.
+		o.DialTimeout = 3*t.step + 2*t.dialTime()
 		return redis.NewFailoverClient(o.Failover()), nil
 	case cluster:
 		c := o.Cluster()

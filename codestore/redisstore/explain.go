@@ -31,7 +31,7 @@ func (t Target) explain(err error) string {
 	if text := t.noAnswer(err); text != "" {
 		return text
 	}
-	return t.said(err.Error())
+	return "the connection fails (" + t.said(err.Error()) + "); see whether it is a Redis that answers there"
 }
 
 const (
@@ -93,8 +93,9 @@ func distrust(err error) string {
 		}
 		return fmt.Sprintf("the server's certificate is not valid (%s); have it made anew", oneLine(e.Error()))
 	}
-	if e, ok := errors.AsType[tls.AlertError](err); ok {
-		return fmt.Sprintf("the server ends the TLS handshake (%s); it may ask for a certificate, by sslcert and sslkey, or lack TLS 1.2", oneLine(e.Error()))
+	// So crypto/tls tells an alert, for which it has no type that others see.
+	if e, ok := errors.AsType[*net.OpError](err); ok && e.Op == "remote error" {
+		return fmt.Sprintf("the server ends TLS (%s); it may ask for a certificate, by sslcert and sslkey, or lack TLS 1.2", oneLine(e.Err.Error()))
 	}
 	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok || errors.Is(err, errNoHandshake) {
 		return "what listens there does not speak TLS; correct host and port, or write redis instead of rediss"

@@ -36,6 +36,8 @@ const (
 //
 //	ACL SETUSER rekey on >PASSWORD resetchannels &+switch-master &+replica-reconf-done -@all
 //	            +sentinel|get-master-addr-by-name +sentinel|sentinels +subscribe +ping
+//
+// Redis 6.0 knows no rights to channels: there resetchannels and what begins with & are left out.
 type Target struct {
 	layout layout
 	secure bool // by TLS

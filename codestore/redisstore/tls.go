@@ -124,10 +124,16 @@ func readFile(param, path string) ([]byte, error) {
 	return content, nil
 }
 
+// dialTime bounds the making of one connection, with its TLS.
+func (t Target) dialTime() time.Duration { return min(t.patience, t.step) }
+
 // dialer connects to servers, by TLS if the URL says so. One that is gone without a word is noticed half a minute after it
 // was last asked.
 func (t Target) dialer() (func(ctx context.Context, network, address string) (net.Conn, error), error) {
-	plain := &net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3}}
+	plain := &net.Dialer{
+		Timeout:         t.dialTime(),
+		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3},
+	}
 	if !t.secure {
 		return plain.DialContext, nil
 	}
@@ -153,6 +159,8 @@ func (t Target) dialer() (func(ctx context.Context, network, address string) (ne
 		if t.tls.verifies() {
 			c.VerifyConnection = func(state tls.ConnectionState) error { return verify(state, base.RootCAs, names) }
 		}
+		ctx, cancel := context.WithTimeout(ctx, t.dialTime())
+		defer cancel()
 		raw, err := plain.DialContext(ctx, network, address)
 		if err != nil {
 			return nil, err
