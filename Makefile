@@ -42,8 +42,8 @@ test: tools ## all tests with the race detector, those in the browser included
 	$(GO) test -race -timeout 25m $(PACKAGES)
 
 .PHONY: test-all
-test-all: tools ## the same three times in random order, then every fuzz target with ten times the inputs
-	$(GO) test -race -count 3 -shuffle on -timeout 45m $(PACKAGES)
+test-all: tools ## every test in every place, three times in random order, then every fuzz target with ten times the inputs
+	REKEY_TEST_ALL=1 $(GO) test -race -count 3 -shuffle on -timeout 45m $(PACKAGES)
 	$(MAKE) fuzz FUZZTIME=$(if $(filter-out file,$(origin FUZZTIME)),$(FUZZTIME),1000000x)
 
 .PHONY: torture
