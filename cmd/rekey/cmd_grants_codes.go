@@ -5,23 +5,55 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/jackc/pgx/v5"
 
 	"rekey/cmd/rekey/databases"
 	"rekey/codestore"
+	"rekey/codestore/redisstore"
 )
 
 // codes is the rights on the code store. known: the user is the one of users.dsn, who has been spoken of.
 func (c *grantsCommand) codes(ctx context.Context, config *config, opened *databases.Set, store databases.CodeSource, known bool) (string, error) {
 	switch {
+	case store.Redis != nil:
+		return c.keyRights(*store.Redis, config.Codes.Wait), nil
 	case store.SQL == nil:
 		return "-- codes.store: in memory, where there are no rights.\n", nil
 	case store.SQL.Kind == databases.SQLite:
 		return fileRights("codes.store", store.SQL.Database()), nil
 	}
 	return c.tableRights(ctx, config.Codes.Store, opened, *store.SQL, known)
+}
+
+// keyRights is the rights on rekey's keys in Redis.
+func (c *grantsCommand) keyRights(t redisstore.Target, wait int) string {
+	var b strings.Builder
+	fmt.Fprint(&b, `# codes.store: the rights that rekey needs on its keys in Redis, and no others. Run what begins with ACL on every server,
+# replicas too, and keep it there by ACL SAVE or, without an aclfile, CONFIG REWRITE.
+`)
+	// Whatever else uses that Redis may do so as the user called default, who must not lose rights.
+	user := cmp.Or(c.To, t.User(), "rekey")
+	if c.To == "" && t.User() == "" {
+		fmt.Fprintf(&b, "# codes.store names no user: write %s and its password into it.\n", user)
+	}
+	setUser := func(name, rules string) {
+		if strings.ContainsFunc(name, func(r rune) bool {
+			return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("-_.@", r)
+		}) {
+			name = strconv.Quote(name)
+		}
+		fmt.Fprintf(&b, "# ACL SETUSER %s ><its password>\nACL SETUSER %s on %s\n", name, name, rules)
+	}
+	setUser(user, t.Rights(wait))
+	if name, rules := t.SentinelRights(); name != "" {
+		fmt.Fprint(&b, "# And on every sentinel:\n")
+		setUser(name, rules)
+	}
+	return b.String()
 }
 
 // tableRights is the rights on rekey's own tables. Unless these are seen to be there, they are made first, by whoever runs

@@ -31,9 +31,12 @@ func (c *migrateCommand) Run(t *terminal) (err error) {
 	if err != nil {
 		return err
 	}
-	inMemory := strings.HasPrefix(l.Codes.Store, "memory:")
+	codes, err := databases.ParseCodes(l.Codes.Store)
+	if err != nil {
+		return fmt.Errorf("codes.store: %w", err)
+	}
 	if c.Print {
-		return printTables(t.stdout, &l.config, inMemory)
+		return printTables(t.stdout, &l.config, codes)
 	}
 	opened := databases.Set{Create: true}
 	defer func() { err = errors.Join(err, opened.Close()) }()
@@ -42,44 +45,54 @@ func (c *migrateCommand) Run(t *terminal) (err error) {
 			return err
 		}
 	}
-	codes, err := opened.Codes(t.ctx, "codes.store", l.Codes.Store)
-	if err != nil {
-		return err
+	if codes.SQL != nil {
+		store, err := opened.Codes(t.ctx, "codes.store", l.Codes.Store)
+		if err != nil {
+			return err
+		}
+		if err := store.Close(); err != nil {
+			return err
+		}
 	}
-	if err := codes.Close(); err != nil {
-		return err
+	said := "All tables are there.\n"
+	if codes.SQL == nil {
+		said = tableless(codes) + "\n"
+		if l.embedded() {
+			said += "The users table is there.\n"
+		}
 	}
-	_, err = fmt.Fprintln(t.stdout, "All tables are there.")
+	_, err = io.WriteString(t.stdout, said)
 	return err
 }
 
+// tableless says where codes are that are in no tables.
+func tableless(codes databases.CodeSource) string {
+	if codes.Redis != nil {
+		return "codes.store is in Redis and has no tables."
+	}
+	return "codes.store is in memory and has no tables."
+}
+
 // printTables writes what Run would run.
-func printTables(w io.Writer, c *config, inMemory bool) error {
+func printTables(w io.Writer, c *config, codes databases.CodeSource) error {
 	var b strings.Builder
-	say := func(setting, dsn string, statements func(databases.Kind) []string) error {
-		source, err := databases.Parse(dsn)
-		if err != nil {
-			return err // its rule has passed it
-		}
+	say := func(setting string, source databases.Source, statements []string) {
 		fmt.Fprintf(&b, "-- %s: %v\n", setting, source)
-		for _, statement := range statements(source.Kind) {
+		for _, statement := range statements {
 			fmt.Fprintf(&b, "%s;\n", statement)
 		}
-		return nil
 	}
-	var users, codes error
 	if c.embedded() {
-		users = say("users.dsn", c.Users.DSN, func(kind databases.Kind) []string {
-			return userdb.EmbeddedSchema(userDialect(kind), c.userSettings())
-		})
+		source, err := databases.Parse(c.Users.DSN)
+		if err != nil {
+			return fmt.Errorf("users.dsn: %w", err)
+		}
+		say("users.dsn", source, userdb.EmbeddedSchema(userDialect(source.Kind), c.userSettings()))
 	}
-	if inMemory {
-		b.WriteString("-- codes.store is in memory and has no tables.\n")
+	if codes.SQL != nil {
+		say("codes.store", *codes.SQL, codestore.Schema(codes.SQL.Kind.CodeDialect()))
 	} else {
-		codes = say("codes.store", c.Codes.Store, func(kind databases.Kind) []string { return codestore.Schema(kind.CodeDialect()) })
-	}
-	if err := errors.Join(users, codes); err != nil {
-		return err
+		fmt.Fprintf(&b, "-- %s\n", tableless(codes))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

@@ -28,7 +28,7 @@ func (c *unlockCommand) Run(t *terminal) (err error) {
 		return err
 	}
 	if strings.HasPrefix(l.Codes.Store, "memory:") {
-		return errors.New("codes.store is in memory, which only the running service can reach; restart it, or keep codes in a SQLite file")
+		return errors.New("codes.store is in memory, which only the running service can reach; restart it, or keep codes elsewhere")
 	}
 	n, err := parseOperators(newPlan(l.Numbers.Plan, l.Numbers.Allow), l.Numbers.Allow, c.Mobile)
 	if err != nil {
@@ -38,7 +38,7 @@ func (c *unlockCommand) Run(t *terminal) (err error) {
 	if err != nil {
 		return fmt.Errorf("keys: %w", err)
 	}
-	var opened databases.Set
+	opened := databases.Set{Wait: l.Codes.Wait}
 	defer func() { err = errors.Join(err, opened.Close()) }()
 	codes, err := opened.Codes(t.ctx, "codes.store", l.Codes.Store)
 	if err != nil {

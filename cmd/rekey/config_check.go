@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"rekey"
+	"rekey/cmd/rekey/databases"
 	"rekey/web"
 )
 
@@ -118,6 +119,9 @@ func (l *loaded) checkNumbers() {
 func (l *loaded) checkCodes() {
 	if l.Codes.Wait == 0 || l.has("codes.wait") || l.has("codes.store") {
 		return
+	}
+	if store, err := databases.ParseCodes(l.Codes.Store); err != nil || store.Redis != nil {
+		return // of its faults its rule has told
 	}
 	l.object("codes.wait", "is for replicas of Redis, and codes.store is none; remove the setting, or set it to 0")
 }

@@ -96,7 +96,10 @@ func TestT36_ADataSourceShowsAllButItsPassword(t *testing.T) {
 		{"users.dsn", "postgres://rekey:1/canary@db/app", "postgres://(hidden)"},
 		{"users.dsn", "rekey:canary@tcp(db)/app", "(hidden)"},
 		{"users.dsn", "sqlite:rekey.db", "sqlite:rekey.db"},
-		{"codes.store", "redis://:canary@db", "(hidden)"},
+		{"codes.store", "redis://:canary@db", "redis://:(hidden)@db:6379/0"},
+		{"codes.store", "rediss+sentinel://rekey:canary@s1,s2/main?sentinel_password=canary", "rediss+sentinel://rekey:(hidden)@s1:26379,s2:26379/main?sentinel_password=(hidden)"},
+		{"codes.store", "redis+cluster://rekey:1/canary@h1,h2", "redis+cluster://(hidden)"},
+		{"users.dsn", "redis://rekey:canary@db", "redis://rekey:(hidden)@db:6379/0"},
 		{"codes.store", "memory:", "memory:"},
 		{"audit.store", "postgres://rekey:canary@db/app", "postgres://rekey:(hidden)@db:5432/app"},
 	} {

@@ -130,7 +130,7 @@ func (c *config) userSettings() userdb.Settings {
 
 // newHouse opens the stores and builds the service on them. The caller closes it.
 func newHouse(ctx context.Context, c *config, log *slog.Logger) (h *house, err error) {
-	h = &house{config: c, log: log, plan: newPlan(c.Numbers.Plan, c.Numbers.Allow), databases: databases.Set{Create: true}}
+	h = &house{config: c, log: log, plan: newPlan(c.Numbers.Plan, c.Numbers.Allow), databases: databases.Set{Create: true, Wait: c.Codes.Wait, Log: log}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, h.close())

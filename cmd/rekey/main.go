@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+	"github.com/redis/go-redis/v9/logging"
 )
 
 func main() {
@@ -40,6 +41,7 @@ func run(ctx context.Context, args, env []string, stdin io.Reader, stdout, stder
 			exit = exitFault
 		}
 	}()
+	logging.Disable() // go-redis would write lines of its own between ours; what fails it returns as well
 	var cli commands
 	helped := false
 	parser, err := kong.New(&cli,

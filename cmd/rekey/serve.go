@@ -69,8 +69,16 @@ func (l *loaded) advise(log *slog.Logger) {
 		log.Warn("users.dsn: whoever is on the network in between could read the users table or answer in its place; on a network that is not yours alone add sslmode=verify-full")
 	}
 	if s, err := databases.ParseCodes(l.Codes.Store); err == nil && s.Exposed() {
-		log.Warn("codes.store: whoever is on the network in between could answer in its place, and let guesses pass uncounted; on a network that is not yours alone add sslmode=verify-full")
+		log.Warn("codes.store: whoever is on the network in between could answer in its place, and let guesses pass uncounted; on a network that is not yours alone write " + verified(s))
 	}
+}
+
+// verified is what in codes.store makes sure that it is the store itself that answers.
+func verified(codes databases.CodeSource) string {
+	if codes.Redis != nil {
+		return "rediss in the place of redis, and not sslmode=require"
+	}
+	return "sslmode=verify-full"
 }
 
 // serve listens on the addresses of the public and the private side until ctx ends, then stops in good order.

@@ -7,6 +7,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 )
 
@@ -15,7 +16,10 @@ import (
 // is for one goroutine; the databases in it are for many.
 type Set struct {
 	Create bool // makes a SQLite file that is not there; else that is an error: a command that reads was started in a wrong folder
-	open   map[string]*DB
+	Wait   int  // how many replicas of a Redis that keeps codes must have a step before it is believed (redisstore.Options)
+	// Log is told what of a store in Redis could be better; nil: nobody is.
+	Log  *slog.Logger
+	open map[string]*DB
 }
 
 // DB is an open database. Package userdb and others take its two pools.

@@ -1,0 +1,398 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+
+	"rekey/test/servers"
+	"rekey/userdb"
+)
+
+// patiently is the URL of a Redis for a machine of any speed.
+func patiently(text string) string {
+	separator := "?"
+	if strings.Contains(text, "?") {
+		separator = "&"
+	}
+	return text + separator + "step_timeout=60s&connect_timeout=60"
+}
+
+// altered is a URL with a change.
+func altered(t *testing.T, text string, change func(*url.URL)) string {
+	t.Helper()
+	u, err := url.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	change(u)
+	return u.String()
+}
+
+// overTLS is the URL of a place that is reached by TLS.
+func overTLS(k servers.Keyspace) string { return k.URL + "?sslrootcert=" + k.CA }
+
+// TestGrantsLeadToAUserOfRedisWhoCanServeAndDoNothingElse goes an operator's way: a user without rights, what grants prints
+// executed on every server, a doctor who finds nothing to mend, and a service through which a password is changed.
+func TestGrantsLeadToAUserOfRedisWhoCanServeAndDoNothingElse(t *testing.T) {
+	t.Parallel()
+	type place struct {
+		keys                servers.Keyspace
+		url                 func(servers.Keyspace) string
+		servers, sentinels  []*servers.RedisServer
+		settings            []string
+		granted, notGranted string
+	}
+	plain := func(k servers.Keyspace) string { return k.URL }
+	for name, start := range map[string]func(t *testing.T) place{
+		"one server": func(t *testing.T) place {
+			s := servers.StartRedis(t)
+			return place{keys: s.Keyspace, url: plain, servers: []*servers.RedisServer{s}, granted: "+eval", notGranted: "+select"}
+		},
+		"a database over TLS": func(t *testing.T) place {
+			s := servers.StartRedis(t)
+			return place{keys: s.TLS, servers: []*servers.RedisServer{s}, granted: "+select", notGranted: "+cluster", url: func(k servers.Keyspace) string {
+				return strings.Replace(overTLS(k), "/0?", "/3?", 1)
+			}}
+		},
+		"sentinels": func(t *testing.T) place {
+			s := servers.StartSentinel(t)
+			return place{keys: s.Keyspace, url: plain, servers: s.Servers, sentinels: s.Sentinels, settings: []string{"REKEY_CODES_WAIT=1"}, granted: "+wait", notGranted: "+cluster"}
+		},
+		"a cluster": func(t *testing.T) place {
+			c := servers.StartRedisCluster(t)
+			return place{keys: c.Keyspace, url: plain, servers: c.Nodes, granted: "+cluster|slots", notGranted: "+wait"}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const mobile = "13800000001"
+			at := start(t)
+			role := at.keys.Role(t)
+			g := newGatewayServer(t)
+			settings := append(through(g), append(at.settings, "REKEY_CODES_STORE="+patiently(at.url(role)))...)
+
+			p := newPatient(t, "sqlite")
+			d, _ := diagnosed(t, p.env(settings...))
+			if missing := d.of("codes.rights"); len(missing) == 0 || missing[0].Severity != userdb.Mend || !strings.HasPrefix(missing[0].Remedy, "ACL SETUSER "+role.User+" +") {
+				t.Errorf("without rights, doctor finds %+v", d.Findings)
+			}
+			grants := printed(t, settings, "--for", "codes")
+			if !strings.Contains(grants, at.granted) || strings.Contains(grants, at.notGranted) || strings.Contains(grants, role.Password) {
+				t.Errorf("printed is\n%s", grants)
+			}
+			execute(t, grants, at.servers, at.sentinels)
+
+			d, _ = diagnosed(t, p.env(settings...))
+			for _, f := range d.Findings {
+				if strings.HasPrefix(f.ID, "codes.") && f.Severity == userdb.Mend {
+					t.Errorf("with the rights, doctor finds %+v", f)
+				}
+			}
+			if len(d.of("codes.ready")) != 1 || len(d.of("codes.server")) != 1 {
+				t.Errorf("with the rights, doctor finds %+v", d.Findings)
+			}
+			dir := t.TempDir()
+			s := serve(t, dir, []string{mobile}, settings...)
+			recovers(t, s, g, mobile)
+			if out, exit := runCommand(t, dir, s.env, "", "unlock", mobile); exit != exitOK {
+				t.Errorf("unlock: %d %s", exit, out)
+			}
+			guest := role.Client(t)
+			for _, command := range [][]any{{"set", "other", "1"}, {"config", "get", "maxmemory"}, {"flushall"}, {"keys", "*"}, {"acl", "list"}, {"get", "other"}} {
+				if err := guest.Do(t.Context(), command...).Err(); !redis.HasErrorPrefix(err, "NOPERM") {
+					t.Errorf("%v answers %v, want NOPERM", command, err)
+				}
+			}
+		})
+	}
+}
+
+// execute runs what grants printed: what stands before the line that names the sentinels on every server, the rest on
+// every sentinel.
+func execute(t *testing.T, grants string, keepers, sentinels []*servers.RedisServer) {
+	t.Helper()
+	on := keepers
+	for line := range strings.Lines(grants) {
+		if strings.HasPrefix(line, "# And on every sentinel") {
+			on = sentinels
+		}
+		if !strings.HasPrefix(line, "ACL ") {
+			continue
+		}
+		var command []any
+		for word := range strings.FieldsSeq(line) {
+			command = append(command, word)
+		}
+		for _, s := range on {
+			if err := s.Client(t).Do(t.Context(), command...).Err(); err != nil {
+				t.Fatalf("%s: %v", line, err)
+			}
+		}
+	}
+}
+
+// recovers changes a password through the service, with a wrong code on the way.
+func recovers(t *testing.T, s *served, g *gateway, mobile string) {
+	t.Helper()
+	sent := s.send(mobile)
+	if sent.Errno != "0" {
+		t.Fatalf("send answers %+v", sent)
+	}
+	flow := sent.Data["flow"].(string)
+	if a := s.reset(mobile, other(g.code(t)), "After2nd", flow); a.Status != http.StatusForbidden || a.Data["attempts_left"] != 4.0 {
+		t.Errorf("a wrong code answers %+v", a)
+	}
+	if a := s.reset(mobile, g.code(t), "After2nd", flow); a.Errno != "0" {
+		t.Errorf("the right code answers %+v", a)
+	}
+	if a := s.reset(mobile, g.code(t), "Third3rd", flow); a.Errno != "4103" {
+		t.Errorf("a used code answers %+v", a)
+	}
+}
+
+// other is a code that is not this one.
+func other(code string) string {
+	if code == "271828" {
+		return "271829"
+	}
+	return "271828"
+}
+
+// TestDoctorAndServeSayWhyARedisCanNotKeepCodes: serve refuses to start, in a line for each thing that must be mended.
+func TestDoctorAndServeSayWhyARedisCanNotKeepCodes(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		start    func(t *testing.T) string // its URL
+		id, says string
+		settings []string
+	}{
+		"eviction": {start: func(t *testing.T) string {
+			return servers.StartRedis(t, "maxmemory 100mb", "maxmemory-policy allkeys-lru").URL
+		}, id: "codes.eviction", says: "maxmemory-policy is allkeys-lru"},
+		"no rights": {start: func(t *testing.T) string { return servers.Redis(t).Role(t, "+info", "+select").URL },
+			id: "codes.rights", says: "the user has no right to run time, set, get, pexpire, del, evalsha and eval"},
+		"rights to other keys": {start: func(t *testing.T) string { return servers.Redis(t).Role(t, "+@all", "~app:*").URL },
+			id: "codes.rights", says: "the user has no right to keys that begin with rekey:"},
+		"wrong password": {start: func(t *testing.T) string {
+			return altered(t, servers.Redis(t).URL, func(u *url.URL) { u.User = url.UserPassword(u.User.Username(), "another") })
+		}, id: "codes.unreachable", says: "the server refuses user or password"},
+		"nobody there": {start: func(t *testing.T) string {
+			s := servers.StartRedis(t)
+			s.Kill(t)
+			return s.URL
+		}, id: "codes.unreachable", says: "nobody listens at 127.0.0.1:"},
+		"a certificate of an unknown authority": {start: func(t *testing.T) string { return servers.StartRedis(t).TLS.URL },
+			id: "codes.unreachable", says: "the server's certificate is signed by nobody who is trusted"},
+		"a node of a cluster as if it were alone": {start: func(t *testing.T) string {
+			k := servers.RedisCluster(t)
+			return altered(t, k.URL, func(u *url.URL) {
+				u.Scheme = "redis"
+				u.Host, _, _ = strings.Cut(k.Address, ",")
+			})
+		}, id: "codes.layout", says: "the server is a node of a cluster; begin codes.store with redis+cluster://"},
+		"one server as if it were a cluster": {start: func(t *testing.T) string {
+			return altered(t, servers.StartRedis(t).URL, func(u *url.URL) { u.Scheme = "redis+cluster" })
+		}, id: "codes.unreachable", says: "the server is no node of a cluster; begin codes.store with redis://"},
+		"fewer replicas than must confirm": {start: func(t *testing.T) string { return servers.Redis(t).URL }, settings: []string{"REKEY_CODES_WAIT=1"},
+			id: "codes.replicas", says: "codes.wait is 1"},
+		"a cluster with missing slots": {start: func(t *testing.T) string {
+			c := servers.StartRedisCluster(t)
+			for _, n := range c.Nodes { // each forgets it by itself
+				if err := n.Client(t).ClusterDelSlots(t.Context(), 42).Err(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			return c.URL
+		}, id: "codes.slots", says: "1 of the cluster's 16384 slots are served by nobody"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			settings := append(c.settings, "REKEY_CODES_STORE="+patiently(c.start(t)))
+			d, exit := diagnosed(t, newPatient(t, "sqlite").env(settings...))
+			if exit != exitFault || !slices.ContainsFunc(d.of(c.id), func(f userdb.Finding) bool {
+				return f.Severity == userdb.Mend && f.About == "codes.store" && strings.Contains(strings.ToLower(f.Text), strings.ToLower(c.says))
+			}) {
+				t.Errorf("exit %d, and no %s with %q", exit, c.id, c.says)
+			}
+			if len(d.of("codes.ready")) > 0 {
+				t.Error("doctor finds it ready")
+			}
+			env := append(settings, "REKEY_KEYS="+goodKey, "REKEY_LISTEN=127.0.0.1:0", "REKEY_ADMIN_LISTEN=127.0.0.1:0")
+			s := start(t, command(t, t.TempDir(), env, "serve"))
+			if exit := s.wait(); exit != exitFault || !strings.Contains(s.printed(), c.says) {
+				t.Errorf("exit %d, and serve does not say %q:\n%s", exit, c.says, s.printed())
+			}
+			for line := range strings.Lines(s.printed()) {
+				if !strings.HasPrefix(line, "rekey: codes.store: ") && !strings.HasPrefix(line, "{") { // a record of the log
+					t.Errorf("a line of it is %s", line)
+				}
+			}
+		})
+	}
+}
+
+func TestWhatCouldBeBetterOfARedisIsInTheLog(t *testing.T) {
+	t.Parallel()
+	s := serve(t, t.TempDir(), nil, append(through(newGatewayServer(t)), "REKEY_CODES_STORE="+patiently(servers.Redis(t).URL))...)
+	s.line(func(line string) bool {
+		return strings.Contains(line, `"level":"WARN"`) && strings.Contains(line, "codes.store: the server has neither an append-only file nor a replica")
+	})
+}
+
+// A key of somebody else's where ours should be is an error and never a code, a budget or a pass.
+func TestAForeignKeyUnderOurPrefixIs503WithItsCauseInTheLog(t *testing.T) {
+	t.Parallel()
+	for name, foreign := range map[string]func(ctx context.Context, c redis.UniversalClient, key string) error{
+		"a list": func(ctx context.Context, c redis.UniversalClient, key string) error {
+			return c.RPush(ctx, key, "theirs").Err()
+		},
+		"a text": func(ctx context.Context, c redis.UniversalClient, key string) error {
+			return c.Set(ctx, key, "theirs", 0).Err()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const mobile = "13800000001"
+			k := servers.Redis(t)
+			c := k.Client(t)
+			replace := func(pattern string) (restore func()) {
+				t.Helper()
+				keys, err := c.Keys(t.Context(), pattern).Result()
+				if err != nil || len(keys) == 0 {
+					t.Fatalf("%d keys %s, %v", len(keys), pattern, err)
+				}
+				kept := map[string]string{}
+				for _, key := range keys {
+					if kept[key], err = c.Dump(t.Context(), key).Result(); err != nil {
+						t.Fatal(err)
+					}
+					if err := c.Del(t.Context(), key).Err(); err != nil {
+						t.Fatal(err)
+					}
+					if err := foreign(t.Context(), c, key); err != nil {
+						t.Fatal(err)
+					}
+				}
+				return func() {
+					t.Helper()
+					for key, value := range kept {
+						if err := c.RestoreReplace(t.Context(), key, 0, value).Err(); err != nil {
+							t.Fatal(err)
+						}
+					}
+				}
+			}
+			g := newGatewayServer(t)
+			s := serve(t, t.TempDir(), []string{mobile, "13800000002"}, append(through(g), "REKEY_CODES_STORE="+patiently(k.URL))...)
+			sent := s.send(mobile)
+			if sent.Errno != "0" {
+				t.Fatalf("send answers %+v", sent)
+			}
+			flow := sent.Data["flow"].(string)
+
+			restore := replace("rekey:n:*")
+			for what, a := range map[string]answer{
+				"send": s.send(mobile), "the right code": s.reset(mobile, g.code(t), "After2nd", flow), "a wrong code": s.reset(mobile, other(g.code(t)), "After2nd", flow),
+			} {
+				if a.Status != http.StatusServiceUnavailable || a.Errno != "4500" {
+					t.Errorf("with the number's key foreign, %s answers %+v", what, a)
+				}
+			}
+			s.line(func(line string) bool {
+				return strings.Contains(line, "store_down") && strings.Contains(line, `"cause":"`)
+			})
+			restore()
+			restore = replace("rekey:b:*")
+			if a := s.send("13800000002"); a.Status != http.StatusServiceUnavailable || a.Errno != "4500" {
+				t.Errorf("with budgets' keys foreign, send answers %+v", a)
+			}
+			if n := len(g.taken()); n != 1 {
+				t.Errorf("%d messages were sent, want 1", n)
+			}
+			restore()
+			if a := s.reset(mobile, g.code(t), "After2nd", flow); a.Errno != "0" {
+				t.Errorf("with all restored, the right code answers %+v", a)
+			}
+		})
+	}
+}
+
+// TestT36_T11 takes the service and the commands through success and failure on a Redis, and looks for what is secret in
+// all that they say and in all that Redis keeps.
+func TestT36_T11_WithCodesInRedisNothingSecretIsLeftAnywhere(t *testing.T) {
+	t.Parallel()
+	const served1, served2, stolen = "13872640915", "13872640926", "Stolen7canary"
+	server := servers.StartRedis(t)
+	k := server.Keyspace
+	g := newGatewayServer(t)
+	dir := t.TempDir()
+	s := serve(t, dir, []string{served1, served2}, append(through(g), "REKEY_CODES_STORE="+patiently(k.URL))...)
+	for _, mobile := range []string{served1, served2} {
+		sent := s.send(mobile)
+		if sent.Errno != "0" {
+			t.Fatalf("send answers %+v", sent)
+		}
+		s.reset(mobile, other(g.code(t)), stolen, sent.Data["flow"].(string))
+	}
+	kept := ""
+	c := k.Client(t)
+	keys, err := c.Keys(t.Context(), "*").Result()
+	if err != nil || len(keys) == 0 {
+		t.Fatalf("%d keys, %v", len(keys), err)
+	}
+	for _, key := range keys {
+		value, err := c.Get(t.Context(), key).Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept += key + " " + value + "\n"
+		if life := c.PTTL(t.Context(), key).Val(); life <= 0 {
+			t.Errorf("a key never expires")
+		}
+	}
+	printed := ""
+	tell := func(settings ...string) {
+		for _, args := range [][]string{{"doctor"}, {"doctor", "--json"}, {"config"}, {"config", "--check"}, {"unlock", served1}, {"migrate", "--print"}, {"grants"}} {
+			out, _ := runCommand(t, dir, append(slices.Clone(s.env), settings...), "", args...)
+			printed += out
+		}
+	}
+	tell()
+	for _, change := range []func(*url.URL){
+		func(u *url.URL) { u.User = url.UserPassword(u.User.Username(), "canary/canary") },
+		func(u *url.URL) { u.RawQuery = url.Values{"canary": {k.Password}}.Encode() },
+		func(u *url.URL) {
+			u.Scheme, u.Path, u.RawQuery = "redis+sentinel", "main", "sentinel_user=u&sentinel_password=canary"
+		},
+		func(u *url.URL) { u.Scheme = "redis+cluster" },
+	} {
+		tell("REKEY_CODES_STORE=" + altered(t, k.URL, change))
+	}
+	server.Kill(t)
+	if a := s.send(served1); a.Status != http.StatusServiceUnavailable {
+		t.Errorf("without Redis, send answers %+v", a)
+	}
+	tell()
+	s.stop(syscall.SIGTERM)
+	s.wait()
+	var codes []string
+	for _, m := range g.taken() {
+		codes = append(codes, m.Code)
+	}
+	secrets := []string{served1, served2, served1[2:], stolen, goodKey, k.Password, url.QueryEscape(k.Password), url.UserPassword("", k.Password).String()[1:]}
+	expectNone(t, "what Redis keeps", kept, append(secrets, "27182"), codes)
+	expectNone(t, "the output of serve", s.printed(), secrets, codes)
+	expectNone(t, "the output of the commands", printed, append(secrets, "canary"), codes)
+	for _, kind := range []string{"store_down", "wrong_code"} {
+		if !strings.Contains(s.printed(), kind) {
+			t.Errorf("the log has no %s: that path was not taken", kind)
+		}
+	}
+}
