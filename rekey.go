@@ -78,7 +78,8 @@ func (s *Service) Send(ctx context.Context, c Client, mobile string) (sent Sent,
 	if s.o.Disclosure {
 		address = append(address, s.lookupLooks(c, n)...)
 	}
-	if err := s.take(ctx, c, n, append(address, shared...)); err != nil {
+	all := append(address, shared...)
+	if err := s.take(ctx, c, n, all); err != nil {
 		return Sent{}, err
 	}
 
@@ -86,17 +87,19 @@ func (s *Service) Send(ctx context.Context, c Client, mobile string) (sent Sent,
 	flow := token()
 	issued, real, err := s.issue(ctx, c, n, flow)
 	if err != nil {
-		kind := KindOf(err)
-		if kind == StoreDown { // the answer does not wait for it again
-			s.inBackground(ctx, c, n, func(ctx context.Context) { s.giveBack(ctx, c, n, shared) })
-			return Sent{}, err
-		}
-		s.giveBack(ctx, c, n, shared)
-		if kind == NotRegistered || kind == SeveralAccounts {
+		switch KindOf(err) {
+		case UsersDown: // which costs nobody anything (T15)
+			s.giveBack(ctx, c, n, all)
+		case StoreDown: // nor does this, as far as it can; the answer does not wait for it again
+			s.inBackground(ctx, c, n, func(ctx context.Context) { s.giveBack(ctx, c, n, all) })
+		case NotRegistered, SeveralAccounts:
+			s.giveBack(ctx, c, n, shared)
 			// Whoever is told so has asked whether anybody has the number (T40).
 			if limited := s.takeLookup(ctx, c, n); limited != nil {
 				return Sent{}, limited
 			}
+		default:
+			s.giveBack(ctx, c, n, shared)
 		}
 		return Sent{}, err
 	}
