@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -95,5 +96,32 @@ func BenchmarkMemoryPerCode(b *testing.B) {
 		runtime.ReadMemStats(&after)
 		b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/codes, "B/code")
 		s.Close()
+	}
+}
+
+// BenchmarkRefusalByAServerThatHangs reports how long a step takes that finds its server silent, with the time that a
+// step has by default; a thousand wait at a time.
+func BenchmarkRefusalByAServerThatHangs(b *testing.B) {
+	for name, of := range map[string]func(testing.TB) server{
+		"postgresql": func(b testing.TB) server { return server{servers.PostgreSQL(b), codestore.PostgreSQL()} },
+		"mariadb":    func(b testing.TB) server { return server{servers.MariaDB(b), codestore.MySQL()} },
+	} {
+		b.Run(name, func(b *testing.B) {
+			direct := of(b)
+			proxy := servers.NewProxy(b, direct.Address())
+			_, s := direct.through(b, proxy.Address).open(b, "pool_max=10")
+			proxy.Freeze(true)
+			for b.Loop() {
+				var all sync.WaitGroup
+				for range 1000 {
+					all.Go(func() {
+						if _, err := s.Take(b.Context(), bucket("b")); err == nil {
+							b.Error("a budget that can't be known passed")
+						}
+					})
+				}
+				all.Wait()
+			}
+		})
 	}
 }

@@ -98,7 +98,7 @@ func (g *stage) try(t *testing.T) (err error) {
 	if strings.Contains(g.role.DSN, separator) {
 		separator = "&"
 	}
-	db, err := opened.Open(ctx, "users.dsn", g.role.DSN+separator+"connect_timeout=60") // on a machine of any speed
+	db, err := opened.Open(ctx, "users.dsn", g.role.DSN+separator+"connect_timeout=60&step_timeout=1m") // on a machine of any speed
 	if err != nil {
 		return err
 	}

@@ -78,7 +78,7 @@ func serve(t testing.TB, server servers.Database, dsn string) *database {
 	if strings.Contains(dsn, separator) {
 		separator = "&"
 	}
-	dsn += separator + "connect_timeout=60" // on a machine of any speed
+	dsn += separator + "connect_timeout=60&step_timeout=1m" // on a machine of any speed
 	d := &database{DB: opened(t, dsn), dialect: userdb.PostgreSQL(), server: server, own: server.Open(t)}
 	d.own.SetMaxOpenConns(1)
 	if d.Kind == databases.MySQL {

@@ -66,7 +66,7 @@ func TestGrantsLeadFromNoRoleToAServiceThatStarts(t *testing.T) {
 
 // usersIn is an environment whose users are Laravel's, in the database.
 func usersIn(d servers.Database) []string {
-	return []string{"REKEY_USERS_PRESET=laravel", "REKEY_USERS_DSN=" + d.DSN + "&connect_timeout=60"}
+	return []string{"REKEY_USERS_PRESET=laravel", "REKEY_USERS_DSN=" + d.DSN + "&connect_timeout=60&step_timeout=1m"}
 }
 
 // printed is what rekey grants prints.
@@ -89,7 +89,7 @@ func TestGrantsForCodesAreEnoughForTheCodeStoreAndNoMore(t *testing.T) {
 		also    string // parameters
 		refused string // a statement that the rights don't reach
 	}{
-		"PostgreSQL": {servers.StartPostgreSQL, "REVOKE ALL ON SCHEMA public FROM PUBLIC; REVOKE ALL ON DATABASE %s FROM PUBLIC", "&connect_timeout=60", "CREATE TABLE other (n INTEGER)"},
+		"PostgreSQL": {servers.StartPostgreSQL, "REVOKE ALL ON SCHEMA public FROM PUBLIC; REVOKE ALL ON DATABASE %s FROM PUBLIC", "&connect_timeout=60&step_timeout=1m", "CREATE TABLE other (n INTEGER)"},
 		"MariaDB":    {servers.StartMariaDB, "", "?connect_timeout=60", "DROP TABLE rekey_numbers"},
 	} {
 		t.Run(name, func(t *testing.T) {
