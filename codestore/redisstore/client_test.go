@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -32,6 +34,14 @@ func TestT19_ARestartOfRedisCostsNoCommand(t *testing.T) {
 	s := servers.StartRedis(t)
 	for name, url := range map[string]string{"plain": s.URL, "TLS": with(t, s.TLS.URL, "sslrootcert", s.TLS.CA)} {
 		_, client := connect(t, url)
+		for range 20 {
+			if err := crowd(t.Context(), client, 1, "key"); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if stats := client.PoolStats(); stats.Misses != 1 || stats.StaleConns != 0 {
+			t.Errorf("%s: commands one after the other made %d connections, and left %d", name, stats.Misses, stats.StaleConns)
+		}
 		for range 3 {
 			if err := crowd(t.Context(), client, 8, "key"); err != nil {
 				t.Errorf("%s: %v", name, err)
@@ -43,6 +53,28 @@ func TestT19_ARestartOfRedisCostsNoCommand(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+}
+
+func TestASocketIsConnectedTo(t *testing.T) {
+	t.Parallel()
+	folder, err := os.MkdirTemp("", "rekey") // a short path, of which a socket's may have a hundred characters
+	if err == nil {
+		err = os.Chmod(folder, 0o777) // the server runs as another user, where the test is root
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(folder); err != nil {
+			t.Error(err)
+		}
+	})
+	socket := filepath.Join(folder, "redis.sock")
+	s := servers.StartRedis(t, "unixsocket "+socket, "unixsocketperm 777", "appendonly yes")
+	target := with(t, strings.Replace(s.URL, s.Address, "", 1), "socket", socket)
+	expect(t, target, inspect(t, target, 0), "fine server Redis 7")
+	s.Stop(t)
+	expect(t, target, inspect(t, target, 0), "mend unreachable socket; start the server")
 }
 
 // TestT16_AServerThatHangsIsNotWaitedForLongerThanAStep whether or not the context says so, and nothing is left over when it

@@ -120,6 +120,8 @@ func (t Target) noAnswer(err error) string {
 	}
 	timeout, timed := errors.AsType[net.Error](err)
 	switch {
+	case is(syscall.ECONNREFUSED) && t.socket != "":
+		return "nobody listens at this socket; start the server"
 	case is(syscall.ECONNREFUSED):
 		return "nobody listens " + where + "; start the server, or correct host and port"
 	case is(syscall.ENOENT) && t.socket != "":
