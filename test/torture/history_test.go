@@ -2,7 +2,10 @@ package torture_test
 
 import (
 	"fmt"
+	"hash/maphash"
 	"math"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -53,6 +56,7 @@ func alike(want, got rekey.Issued) bool {
 
 // model is the protocol for the checker, number by number.
 func model() porcupine.Model {
+	seed := maphash.MakeSeed()
 	return porcupine.Model{
 		Init: func() any { return known{} },
 		Step: func(state, input, output any) (bool, any) {
@@ -60,6 +64,7 @@ func model() porcupine.Model {
 			return explained, after
 		},
 		Equal: func(a, b any) bool { return a.(known).equal(b.(known)) },
+		Hash:  func(state any) uint64 { return state.(known).digest(seed) },
 		Partition: func(history []porcupine.Operation) [][]porcupine.Operation {
 			numbers := make(map[rekey.Name][]porcupine.Operation)
 			for _, o := range history {
@@ -99,30 +104,72 @@ func (s step) describe(t told) string {
 type history struct {
 	began time.Time
 	mu    sync.Mutex
-	steps []porcupine.Operation
-	lost  int
+	told  []porcupine.Operation
+	lost  []porcupine.Operation // steps that may have happened, or happen after everything else, or not at all
+	again []porcupine.Operation // steps that were told something and may have happened once more before
 }
 
-// add notes a step that began and ended then, since the history began. One whose answer was lost has no end: it may happen
-// after everything else.
+// add notes a step that began and ended then, since the history began.
 func (h *history) add(client int, s step, t told, from, to time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	o := porcupine.Operation{ClientId: client, Input: s, Output: t, Call: from.Nanoseconds(), Return: to.Nanoseconds()}
 	if t.lost {
 		o.Return = math.MaxInt64
-		h.lost++
+		h.lost = append(h.lost, o)
+	} else {
+		h.told = append(h.told, o)
 	}
-	h.steps = append(h.steps, o)
 }
 
-// repeat notes that each step which was under way then may have been carried out twice: the store sends a step again whose
-// connection was cut, and the first may have arrived.
-func (h *history) repeat(from, to time.Duration) {
-	for _, o := range h.steps {
-		if o.Call <= to.Nanoseconds() && o.Return >= from.Nanoseconds() {
-			o.Output, o.Return = told{lost: true}, math.MaxInt64
-			h.steps = append(h.steps, o)
+// resent notes that steps which were under way then may have happened twice: the store sends a step again whose connection
+// was cut. That is no matter where the first has done everything, as a Withdraw has; a guess without a flow may meet
+// another code the second time, and is then charged to both.
+func (h *history) resent(from, to time.Duration) {
+	for _, o := range h.told {
+		if o.Call > to.Nanoseconds() || o.Return < from.Nanoseconds() || o.Input.(step).withdraw != nil {
+			continue
+		}
+		o.Output, o.Return = told{lost: true}, math.MaxInt64
+		h.again = append(h.again, o)
+	}
+}
+
+// checkTime bounds the check of one history. Most take milliseconds; one with many lost answers may have more orders than
+// can be tried.
+const checkTime = 10 * time.Second
+
+// explained looks for an order that explains the history: first one in which nothing happened that nobody was told of,
+// since each of those makes many more orders.
+func (h *history) explained() (result porcupine.CheckResult) {
+	unsure := slices.Concat(h.lost, h.again)
+	for _, more := range [][]porcupine.Operation{nil, h.lost, unsure} {
+		result = porcupine.CheckOperationsTimeout(model(), slices.Concat(h.told, more), checkTime)
+		if result == porcupine.Ok || len(more) == len(unsure) {
+			break
 		}
 	}
+	return result
+}
+
+// strange is the steps by their beginnings, of a number that has no order.
+func (h *history) strange() string {
+	all := slices.Concat(h.told, h.lost, h.again)
+	for _, part := range model().Partition(all) {
+		if porcupine.CheckOperationsTimeout(model(), part, checkTime) != porcupine.Illegal {
+			continue
+		}
+		slices.SortFunc(part, func(a, b porcupine.Operation) int { return int(a.Call - b.Call) })
+		var lines []string
+		for _, o := range part {
+			until := "the end"
+			if o.Return != math.MaxInt64 {
+				until = time.Duration(o.Return).String()
+			}
+			lines = append(lines, fmt.Sprintf("%v to %s, client %d: %s", time.Duration(o.Call), until, o.ClientId,
+				o.Input.(step).describe(o.Output.(told))))
+		}
+		return strings.Join(lines, "\n")
+	}
+	return ""
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"rekey"
@@ -18,27 +19,27 @@ type scene struct {
 	hourSends int
 	liveFlows int
 	rekey.Restriction
-	cut bool // connections are cut, and clients give up
+	cut   bool // connections are cut, and clients give up
+	steps int  // that each client does with each number
 }
 
 func scenes() []scene {
 	return []scene{
-		{name: "codes are sent, guessed and redeemed", passwords: 1, liveFlows: 2},
-		{name: "the password changes meanwhile", passwords: 2},
-		{name: "deliveries fail", passwords: 1, withdraws: true},
-		{name: "deliveries fail and the interval holds", passwords: 1, withdraws: true, once: true},
-		{name: "the number's caps hold", passwords: 1, hourSends: 6, Restriction: rekey.Restriction{DayWrong: 6}},
-		{name: "the number's row holds", passwords: 1, Restriction: rekey.Restriction{RowWrong: 5}},
-		{name: "connections are cut", passwords: 1, withdraws: true, cut: true},
+		{name: "codes are sent, guessed and redeemed", passwords: 1, liveFlows: 2, steps: 10},
+		{name: "the password changes meanwhile", passwords: 2, steps: 10},
+		{name: "deliveries fail", passwords: 1, withdraws: true, steps: 10},
+		{name: "deliveries fail and the interval holds", passwords: 1, withdraws: true, once: true, steps: 10},
+		{name: "the number's caps hold", passwords: 1, hourSends: 6, Restriction: rekey.Restriction{DayWrong: 6}, steps: 10},
+		{name: "the number's row holds", passwords: 1, Restriction: rekey.Restriction{RowWrong: 5}, steps: 10},
+		{name: "connections are cut", passwords: 1, withdraws: true, cut: true, steps: 6},
 	}
 }
 
 // In a history several clients do some steps each with each of some numbers: few enough that the checker, which tries
-// orders, is done in milliseconds.
+// orders, is done in milliseconds. Each answer that was lost makes more orders.
 const (
 	historyNumbers = 3
 	historyClients = 4
-	historySteps   = 10
 )
 
 // board is what the clients of one number tell each other, so that they get in each other's way.
@@ -47,6 +48,7 @@ type board struct {
 	mu      sync.Mutex
 	made    int
 	nonces  []string
+	sent    map[send]bool // of the tickets that there ever were
 	issues  []rekey.IssueRequest
 	tickets []rekey.Ticket
 	guesses []rekey.Guess
@@ -54,16 +56,26 @@ type board struct {
 	changed map[rekey.Name]uint64 // versions that an issue was told of, by flow
 }
 
+type send struct {
+	nonce   string
+	version uint64
+}
+
 // play makes a history on the stores of replicas. resent says that they send a step again whose connection was cut.
 func (c scene) play(replicas []rekey.Codes, number rekey.Name, cut func(), resent bool) *history {
 	h := &history{began: time.Now()}
+	var begun atomic.Int64
+	moment, reached := int64(1+below(historyNumbers*historyClients*c.steps)), make(chan struct{})
 	var from, to time.Duration // when connections were cut
 	var all sync.WaitGroup
 	for n := range historyNumbers {
-		b := &board{number: number + rekey.Name(fmt.Sprint(" ", n)), changed: make(map[rekey.Name]uint64)}
+		b := &board{number: number + rekey.Name(fmt.Sprint(" ", n)), changed: make(map[rekey.Name]uint64), sent: make(map[send]bool)}
 		for client := range historyClients {
 			all.Go(func() {
-				for i := range historySteps {
+				for i := range c.steps {
+					if begun.Add(1) == moment {
+						close(reached)
+					}
 					s := c.choose(b)
 					for again := range 2 { // where the answer is lost, the same is asked again
 						from := time.Since(h.began)
@@ -79,7 +91,7 @@ func (c scene) play(replicas []rekey.Codes, number rekey.Name, cut func(), resen
 	}
 	if c.cut {
 		all.Go(func() {
-			time.Sleep(time.Duration(below(5000)) * time.Microsecond)
+			<-reached
 			from = time.Since(h.began)
 			cut()
 			to = time.Since(h.began)
@@ -87,7 +99,7 @@ func (c scene) play(replicas []rekey.Codes, number rekey.Name, cut func(), resen
 	}
 	all.Wait()
 	if c.cut && resent {
-		h.repeat(from, to)
+		h.resent(from, to)
 	}
 	return h
 }
@@ -182,7 +194,12 @@ func (b *board) learn(s step, t told) {
 	case t.issued.Outcome == rekey.IssueChanged:
 		b.changed[s.issue.Flow] = t.issued.Ticket.Version
 	case t.issued.Outcome == rekey.IssueMade || t.issued.Outcome == rekey.IssueRenewed:
-		b.nonces, b.tickets = append(b.nonces, t.issued.Ticket.Nonce), append(b.tickets, t.issued.Ticket)
+		ticket := t.issued.Ticket
+		b.nonces = append(b.nonces, ticket.Nonce)
+		if sent := (send{ticket.Nonce, ticket.Version}); !b.sent[sent] {
+			b.sent[sent] = true
+			b.tickets = append(b.tickets, ticket)
+		}
 	case t.verdict.Outcome == rekey.GuessMatch:
 		v := t.verdict
 		b.matches = append(b.matches, rekey.Redemption{Number: b.number, Flow: v.Flow, Nonce: v.Nonce, Request: s.guess.Request,
