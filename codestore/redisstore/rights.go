@@ -5,7 +5,7 @@ import "strings"
 // Rights are the ACL rules, with spaces between, that let a user do what a Store does with this Redis, and no more; wait is
 // that of Options. They hold for every server: a replica becomes a master. They leave the user's passwords as they are.
 func (t Target) Rights(wait int) string {
-	rules := []string{"resetkeys", "~" + t.prefix + "*", "-@all", "+eval", "+evalsha", "+get", "+set", "+del", "+pexpire", "+time", "+info"}
+	rules := []string{"resetkeys", "~" + t.prefix + "*", "nocommands", "+eval", "+evalsha", "+get", "+set", "+del", "+pexpire", "+time", "+info"}
 	if t.database != 0 {
 		rules = append(rules, "+select")
 	}
@@ -24,5 +24,5 @@ func (t Target) SentinelRights() (user, rules string) {
 	if t.sentinelUser == "" {
 		return "", ""
 	}
-	return t.sentinelUser, "resetchannels &+switch-master &+replica-reconf-done -@all +sentinel|get-master-addr-by-name +sentinel|sentinels +subscribe +ping"
+	return t.sentinelUser, "resetchannels &+switch-master &+replica-reconf-done nocommands +sentinel|get-master-addr-by-name +sentinel|sentinels +subscribe +ping"
 }
