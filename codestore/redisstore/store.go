@@ -93,6 +93,7 @@ var (
 	finishScript   = newScript(numberSource + finishSource)
 	unlockScript   = newScript(numberSource + unlockSource)
 	takeScript     = newScript(takeSource)
+	clockScript    = newScript(numberSource + "return now")
 )
 
 // Issue implements rekey.Codes.
@@ -205,11 +206,14 @@ func (s *Store) Unlock(ctx context.Context, name rekey.Name) (cleared bool, err 
 	return cleared, found.fault
 }
 
-// Clock is the time on the server's clock; of a Cluster, on one of its masters'.
+// Clock is the time on the server's clock; of a Cluster, on that of one of its masters.
 func (s *Store) Clock(ctx context.Context) (time.Time, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.stepTime)
-	defer cancel()
-	return s.client.Time(ctx).Result()
+	found, err := s.step(ctx, "clock", clockScript, struct{}{})
+	if err != nil {
+		return time.Time{}, err
+	}
+	at := found.instant()
+	return at, found.fault
 }
 
 // errClosed says that a step came after Close.

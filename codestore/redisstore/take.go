@@ -110,6 +110,15 @@ func (s *Store) bucketsOf(charges []rekey.Charge) []*bucket {
 	return all
 }
 
+// unmark does without the marks: while a slot moves a Cluster takes no script on several keys of it unless all of them have
+// moved, and a mark that is not there never does. What would have been free is charged then.
+func (b *bucket) unmark() {
+	b.keys = b.keys[:1]
+	for i := range b.charges {
+		b.charges[i].Mark = 0
+	}
+}
+
 // mode is what a script does with the charges.
 type mode struct{ look, back bool }
 
@@ -148,6 +157,9 @@ func (s *Store) run(ctx context.Context, charges int, buckets []*bucket, m mode)
 				failed = append(failed, b.answered(commands[i].Val(), &d))
 			case redis.HasErrorPrefix(err, "NOSCRIPT"):
 				told[b] = true
+				again = append(again, b)
+			case redis.IsTryAgainError(err) && len(b.keys) > 1:
+				b.unmark()
 				again = append(again, b)
 			case refused(err):
 				passing = err
