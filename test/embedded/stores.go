@@ -16,7 +16,7 @@ import (
 
 // openPeople makes the users table where the options have it.
 func (h *House) openPeople(ctx context.Context, dir string, o Options) error {
-	db, err := h.open(ctx, cmp.Or(o.People, "sqlite:"+File(dir)), o)
+	db, err := h.open(ctx, patient(cmp.Or(o.People, "sqlite:"+File(dir))), o)
 	if err != nil {
 		return err
 	}
@@ -37,19 +37,23 @@ func (h *House) openPeople(ctx context.Context, dir string, o Options) error {
 	return err
 }
 
-// openCodes makes the code store where the options have it.
+// openCodes makes the code store where the options have it: as the program does, unless something is to come between.
 func (h *House) openCodes(ctx context.Context, dir string, o Options) error {
-	dsn := cmp.Or(o.Codes, "sqlite:"+File(dir))
-	if target, err := redisstore.Parse(patient(dsn)); err == nil {
-		return h.openRedis(target, o)
+	dsn := patient(cmp.Or(o.Codes, "sqlite:"+File(dir)))
+	if redisstore.Named(dsn) {
+		return h.openRedis(ctx, dsn, o)
 	}
+	return h.openSQL(ctx, dsn, o)
+}
+
+func (h *House) openSQL(ctx context.Context, dsn string, o Options) error {
 	db, err := h.open(ctx, dsn, o)
 	if err != nil {
 		return err
 	}
 	h.Write, h.Read, h.levers = db.Write, db.Read, sqlLevers{db.Write}
 	if o.Wrap == nil {
-		h.Codes, err = h.opened.Codes(ctx, "codes.store", patient(dsn))
+		h.Codes, err = h.opened.Codes(ctx, "codes.store", dsn)
 		return err
 	}
 	if err := codestore.Migrate(ctx, db.Write, db.Kind.CodeDialect()); err != nil {
@@ -63,31 +67,37 @@ func (h *House) openCodes(ctx context.Context, dir string, o Options) error {
 	return nil
 }
 
-// openRedis makes the store in Redis.
-func (h *House) openRedis(target redisstore.Target, o Options) error {
-	client, err := target.Client()
+func (h *House) openRedis(ctx context.Context, dsn string, o Options) error {
+	target, err := redisstore.Parse(dsn)
 	if err != nil {
 		return err
 	}
-	h.redis = append(h.redis, client)
-	if cluster, ok := client.(*redis.ClusterClient); ok && o.Hook != nil {
-		cluster.OnNewNode(func(node *redis.Client) { node.AddHook(o.Hook) })
-	} else if o.Hook != nil {
-		client.AddHook(o.Hook)
-	}
-	h.Codes = redisstore.New(client, redisstore.Options{StepTime: target.StepTime(), Prefix: target.Prefix()})
-	own, err := target.Client() // without the hook
+	own, err := target.Client() // for the levers
 	if err != nil {
 		return err
 	}
 	h.redis = append(h.redis, own)
 	h.levers = redisLevers{own, target.Prefix()}
+	if o.Hook == nil {
+		h.Codes, err = h.opened.Codes(ctx, "codes.store", dsn)
+		return err
+	}
+	client, err := target.Client()
+	if err != nil {
+		return err
+	}
+	h.redis = append(h.redis, client)
+	if cluster, ok := client.(*redis.ClusterClient); ok {
+		cluster.OnNewNode(func(node *redis.Client) { node.AddHook(o.Hook) })
+	} else {
+		client.AddHook(o.Hook)
+	}
+	h.Codes = redisstore.New(client, redisstore.Options{StepTime: target.StepTime(), Prefix: target.Prefix()})
 	return nil
 }
 
 // open opens a SQL database as the program does, with what the options have between. What two ask for is opened once.
 func (h *House) open(ctx context.Context, dsn string, o Options) (*databases.DB, error) {
-	dsn = patient(dsn)
 	if o.Wrap == nil {
 		return h.opened.Open(ctx, "the test's database", dsn)
 	}
