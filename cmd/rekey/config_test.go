@@ -60,6 +60,8 @@ func TestT36_FaultsDoNotRepeatSecrets(t *testing.T) {
 index_key = "`+canary+`"
 [users]
 dsn = "postgres://user:`+canary+`@host/db"
+[codes]
+store = "redis+sentinel://user:`+canary+`@host?sentinel_password=`+canary+`"
 [sms.providers.a]
 type = "http"
 url = "http://user:`+canary+`@host:bad/"
@@ -71,7 +73,7 @@ secret = "`+canary+`"
 token = "`+canary+` x"
 `)
 	l := load(path, nil)
-	if len(l.faults) < 4 {
+	if len(l.faults) < 5 {
 		t.Errorf("too few faults:\n%v", l.faults)
 	}
 	if strings.Contains(l.faults.Error(), canary) {

@@ -188,6 +188,7 @@ func TestDoctorSaysWhatPassesInTheOpen(t *testing.T) {
 	for setting, remedy := range map[string]string{
 		"REKEY_USERS_DSN=postgres://u:p@db.invalid/app": "sslmode=verify-full", "REKEY_USERS_DSN=mysql://u:p@db.invalid/app?sslmode=verify-full": "",
 		"REKEY_CODES_STORE=mysql://u:p@db.invalid/app": "sslmode=verify-full", "REKEY_CODES_STORE=postgres://u:p@db.invalid/app?sslmode=verify-full": "",
+		"REKEY_CODES_STORE=redis+cluster://u:p@r.invalid": "rediss in the place of redis, and not sslmode=require", "REKEY_CODES_STORE=rediss://u:p@r.invalid": "",
 	} {
 		var out strings.Builder
 		run(t.Context(), []string{"doctor"}, []string{"REKEY_KEYS=" + goodKey, "REKEY_CODES_STORE=memory:", "REKEY_USERS_PRESET=django",

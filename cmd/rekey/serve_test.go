@@ -327,6 +327,8 @@ func TestADatabaseAcrossANetworkIsWarnedOfUnlessTheServerIsVerified(t *testing.T
 		"REKEY_USERS_DSN=postgres://u:p@db/app?sslmode=verify-full": "",
 		"REKEY_CODES_STORE=memory:":                                 "", "REKEY_CODES_STORE=postgres://u:p@db/app": "codes.store: ",
 		"REKEY_CODES_STORE=mysql://u:p@db/app?sslmode=verify-full": "",
+		"REKEY_CODES_STORE=redis://u:p@db":                         "codes.store: ", "REKEY_CODES_STORE=rediss://u:p@db?sslmode=require": "codes.store: ",
+		"REKEY_CODES_STORE=rediss+sentinel://u:p@s1,s2/main": "", "REKEY_CODES_STORE=redis://127.0.0.1": "",
 	} {
 		var log strings.Builder
 		load("", []string{setting}).advise(slog.New(slog.NewJSONHandler(&log, nil)))
