@@ -41,7 +41,7 @@ type siege struct {
 	own     map[rekey.Name]charges // wrong guesses in a flow
 	pool    charges                // and without
 	matches int
-	unsure  bool // an answer was lost that may have been that a code was made
+	unsure  bool // an answer was lost: a code may have been made, or a guess charged that was forgotten when it was asked about again
 }
 
 // charges are how many wrong guesses were compared, by the attempts that they were told were left: each code has each
@@ -125,6 +125,7 @@ func (s *siege) guess(i int, flow, check, request rekey.Name) rekey.GuessOutcome
 		s.Error(err)
 	}
 	s.asked++
+	s.unsure = s.unsure || lost > 0
 	switch {
 	case v.Outcome == rekey.GuessMatch:
 		s.matches++
@@ -190,7 +191,7 @@ func (s *siege) overruns() (over int) {
 // untold are the guesses in its flows that a code lost without anybody being told: charged twice.
 func (s *siege) untold() (n int) {
 	if s.capped || s.unsure {
-		return 0 // not every code was guessed at to its end, or it is not known how many there were
+		return 0 // not every code was guessed at to its end, or it is not known what was done
 	}
 	for flow, c := range s.own {
 		n += max(0, s.made[flow]*ownGuesses-c.sum())
