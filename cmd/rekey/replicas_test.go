@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -13,6 +15,8 @@ import (
 	"time"
 
 	"rekey/codestore/codestoretest"
+	"rekey/codestore/redisstore"
+	"rekey/test/embedded"
 	"rekey/test/servers"
 )
 
@@ -34,9 +38,20 @@ func places() map[string]func(t *testing.T) place {
 			return p
 		}
 	}
+	redis := func(start func(testing.TB) servers.Keyspace, people func(testing.TB) servers.Database) func(*testing.T) place {
+		return func(t *testing.T) place {
+			p, k := peopleIn(t, people(t)), start(t)
+			client := k.Client(t)
+			p.codes = patiently(k.URL)
+			p.age = func(d time.Duration) { codestoretest.AgeRedis(t, client, redisstore.DefaultPrefix, d) }
+			return p
+		}
+	}
 	return map[string]func(t *testing.T) place{
-		"PostgreSQL": same(servers.PostgreSQL),
-		"MariaDB":    same(servers.MariaDB),
+		"PostgreSQL":                same(servers.PostgreSQL),
+		"MariaDB":                   same(servers.MariaDB),
+		"Redis and PostgreSQL":      redis(servers.Redis, servers.PostgreSQL),
+		"Redis Cluster and MariaDB": redis(servers.RedisCluster, servers.MariaDB),
 	}
 }
 
@@ -48,10 +63,13 @@ func peopleIn(t *testing.T, db servers.Database) place {
 	return place{people: db.Open(t), kind: db.Kind, dsn: db.DSN + separator + "connect_timeout=60&step_timeout=1m"} // on a machine of any speed
 }
 
-// eachPlace runs a test on each pair of engines, one beside the other.
-func eachPlace(t *testing.T, test func(t *testing.T, p place)) {
+// inPlaces runs a test in these places, one beside the other, or in all of them where make test-all asks for everything.
+func inPlaces(t *testing.T, test func(t *testing.T, p place), chosen ...string) {
 	t.Helper()
 	for name, make := range places() {
+		if !slices.Contains(chosen, name) && os.Getenv(embedded.AllVariable) != "1" {
+			continue
+		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			test(t, make(t))
@@ -86,7 +104,7 @@ func (s *served) sendAgain(mobile, flow string) answer {
 func TestReplicasAreOneService(t *testing.T) {
 	t.Parallel()
 	const mobile = "13800000001"
-	eachPlace(t, func(t *testing.T, p place) {
+	inPlaces(t, func(t *testing.T, p place) {
 		g := newGatewayServer(t)
 		settings, dir := p.settings(g), t.TempDir()
 		a, b, c := serve(t, dir, []string{mobile}, settings...), serve(t, dir, nil, settings...), serve(t, dir, nil, settings...)
@@ -124,7 +142,7 @@ func TestReplicasAreOneService(t *testing.T) {
 		if out, exit := runCommand(t, dir, a.env, "", "doctor"); exit != 0 {
 			t.Errorf("doctor says %d\n%s", exit, out)
 		}
-	})
+	}, "PostgreSQL", "MariaDB", "Redis and PostgreSQL", "Redis Cluster and MariaDB")
 }
 
 // TestT06 has one replica's clock five minutes ahead and another's five behind. Every time that somebody is told, and
@@ -133,7 +151,7 @@ func TestT06_ReplicasWhoseClocksAreMinutesApart(t *testing.T) {
 	t.Parallel()
 	const mobile = "13800000001"
 	program := skewed(t)
-	eachPlace(t, func(t *testing.T, p place) {
+	inPlaces(t, func(t *testing.T, p place) {
 		g := newGatewayServer(t)
 		right := serve(t, t.TempDir(), []string{mobile}, p.settings(g, "REKEY_LIMITS_NUMBER_SENDS_HOUR=3", "REKEY_LIMITS_ADDRESS_SENDS_10M=0", "REKEY_LIMITS_ADDRESS_SENDS_DAY=0")...)
 		ahead, behind := right.skewed(t, program, 5*time.Minute), right.skewed(t, program, -5*time.Minute)
@@ -184,7 +202,7 @@ func TestT06_ReplicasWhoseClocksAreMinutesApart(t *testing.T) {
 			tells("a fourth send within the hour", s.send(mobile), "4201", map[string]time.Duration{"retry_after": 53 * time.Minute})
 		}
 		tells("one of a known device", behind.sendFrom(device, mobile), "0", map[string]time.Duration{"expires_in": 5 * time.Minute})
-	})
+	}, "MariaDB", "Redis and PostgreSQL")
 }
 
 // resetAndKeepDevice redeems a code and returns the cookie that makes the device a known one.
@@ -226,7 +244,7 @@ func (s *served) sendFrom(device *http.Cookie, mobile string) answer {
 func TestT17_AReplicaKilledUnderLoadLosesNothing(t *testing.T) {
 	t.Parallel()
 	const many = 30
-	eachPlace(t, func(t *testing.T, p place) {
+	inPlaces(t, func(t *testing.T, p place) {
 		g := newGatewayServer(t)
 		people := make([]*visitor, many)
 		var numbers []string
@@ -325,7 +343,7 @@ func TestT17_AReplicaKilledUnderLoadLosesNothing(t *testing.T) {
 		if cut == 0 {
 			t.Error("nobody was cut off: the replicas were not under load")
 		}
-	})
+	}, "PostgreSQL", "Redis Cluster and MariaDB")
 }
 
 // visitor is somebody with a number of his own.
