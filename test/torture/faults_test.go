@@ -30,7 +30,7 @@ func TestT15_T16_T18_T19_NoFaultLosesACode(t *testing.T) {
 				codes.faults, people.faults = append(codes.faults, people.faults...), nil
 			}
 			w := newTown(t, embedded.Options{Codes: codes.dsn, People: people.dsn}, nil)
-			kinds := append(codes.faults, people.faults...)
+			kinds := append(append(codes.faults, people.faults...), replaced(w))
 			if p.Store == embedded.SQLite {
 				kinds = append(kinds, locked(w))
 			}
@@ -41,7 +41,7 @@ func TestT15_T16_T18_T19_NoFaultLosesACode(t *testing.T) {
 			n, sum := share(all, len(embedded.Places()), i), outcome{}
 			for range n {
 				f := oneOf(kinds)
-				o, err := w.under(f, calm.took, outageTime)
+				o, err := w.under(f, 1+below(calm.points), outageTime)
 				if err != nil {
 					t.Errorf("%s: %v", f.name, err)
 				}
@@ -61,12 +61,12 @@ func TestT15_T16_T18_T19_NoFaultLosesACode(t *testing.T) {
 type outcome struct {
 	codes, lost int
 	down        int // answers under the fault that something is down
-	took        time.Duration
+	points      int // of the pace
 }
 
-// under has people ask at once, has the fault strike within some time of that and relent within some more, and looks at
-// what they have. Its error is of codes that are lost, or redeemed twice.
-func (w *town) under(f fault, within, outage time.Duration) (o outcome, err error) {
+// under has people ask at once, has the fault strike when they have come to a point and relent within some time, and looks
+// at what they have. Its error is of codes that are lost, or redeemed twice.
+func (w *town) under(f fault, stop int, outage time.Duration) (o outcome, err error) {
 	cases := []func(person) ask{redeems, redeemsTwice, guessesFirst, racesItself}
 	asks := make([]ask, len(cases))
 	for i, make := range cases {
@@ -76,9 +76,9 @@ func (w *town) under(f fault, within, outage time.Duration) (o outcome, err erro
 		}
 		asks[i] = make(p)
 	}
+	reached, struck := w.pace.begin(stop, below(2) == 0)
 	var mu sync.Mutex
 	var all sync.WaitGroup
-	began := time.Now()
 	for _, a := range asks {
 		for i, password := range a.passwords {
 			all.Go(func() {
@@ -95,12 +95,22 @@ func (w *town) under(f fault, within, outage time.Duration) (o outcome, err erro
 			})
 		}
 	}
-	time.Sleep(drawn(within))
+	through := make(chan struct{})
+	go func() { all.Wait(); close(through) }()
+	select {
+	case <-reached:
+	case <-through: // there were fewer points than usual
+	}
 	relent := f.strike()
-	time.Sleep(drawn(outage))
+	close(struck)
+	time.Sleep(time.Duration(below(int(outage) + 1)))
 	relent()
-	all.Wait()
-	o.took = time.Since(began)
+	<-through
+	o.points = w.pace.count()
+	for _, h := range w.ended {
+		h.Close() // nobody asks it any more
+	}
+	w.ended = nil
 	for _, a := range asks {
 		o.codes++
 		if wrong := a.look(w); wrong != nil {
@@ -110,9 +120,6 @@ func (w *town) under(f fault, within, outage time.Duration) (o outcome, err erro
 	}
 	return o, err
 }
-
-// drawn is a time under most.
-func drawn(most time.Duration) time.Duration { return time.Duration(below(int(most) + 1)) }
 
 // ask is what somebody asks for under a fault: first guesses, and then right codes with some passwords at once; and how
 // the person is found to have lost nothing.
@@ -209,7 +216,7 @@ func TestALostCodeIsFound(t *testing.T) {
 		t.Fatalf("%+v, %v", o, err)
 	}
 	for range 20 {
-		if o, _ := w.under(kill, time.Millisecond, 0); o.lost > 0 { // how it was lost is no matter here
+		if o, _ := w.under(kill, 1, 0); o.lost > 0 { // how it was lost is no matter here
 			return
 		}
 	}

@@ -130,7 +130,7 @@ func (w *town) besiegePeople(n int) (asked, overruns int) {
 func TestAForgottenChargeIsAnOverrun(t *testing.T) {
 	t.Parallel()
 	w := newTown(t, embedded.Options{}, nil)
-	if sum := w.besiege([]rekey.Codes{&forgetful{Codes: w.houses[0].Codes, db: w.houses[0].Write, every: 50}}, 2000); sum.overruns == 0 {
+	if sum := w.besiege([]rekey.Codes{&forgetful{Codes: w.house(0).Codes, db: w.house(0).Write, every: 50}}, 2000); sum.overruns == 0 {
 		t.Errorf("%+v", sum)
 	}
 }

@@ -48,10 +48,10 @@ func TestAStrangeHistoryIsFound(t *testing.T) {
 	t.Parallel()
 	for name, replicas := range map[string]func(w *town) []rekey.Codes{
 		"a store that forgets": func(w *town) []rekey.Codes {
-			return []rekey.Codes{&forgetful{Codes: w.houses[0].Codes, db: w.houses[0].Write, every: 50}}
+			return []rekey.Codes{&forgetful{Codes: w.house(0).Codes, db: w.house(0).Write, every: 50}}
 		},
 		"replicas with a store each": func(w *town) []rekey.Codes {
-			return []rekey.Codes{w.houses[0].Codes, embedded.Open(t, t.TempDir(), embedded.Options{}).Codes}
+			return []rekey.Codes{w.house(0).Codes, embedded.Open(t, t.TempDir(), embedded.Options{}).Codes}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

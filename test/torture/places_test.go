@@ -128,7 +128,7 @@ func (m *machines) nodes() []fault {
 // locked is what happens to a file: somebody else writes for longer than a step may take.
 func locked(w *town) fault {
 	return fault{"the file is locked", func() func() {
-		db := w.houses[0].Write
+		db := w.house(0).Write
 		tx, err := db.Begin() // takes SQLite's lock, and of the first replica the only connection
 		if err != nil {
 			w.Error(err)
@@ -138,6 +138,21 @@ func locked(w *town) fault {
 			if err := tx.Rollback(); err != nil {
 				w.Error(err)
 			}
+		}
+	}}
+}
+
+// replaced is what happens to a replica: its store ends under what it is asked for, and another comes in its place.
+func replaced(w *town) fault {
+	return fault{"a replica ends", func() func() {
+		i := below(replicas)
+		old := w.house(i)
+		if err := old.Codes.Close(); err != nil {
+			w.Error(err)
+		}
+		return func() {
+			w.houses[i].Store(w.open())
+			w.ended = append(w.ended, old)
 		}
 	}}
 }

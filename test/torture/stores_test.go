@@ -106,7 +106,10 @@ func through(t testing.TB, d servers.Database, p *servers.Proxy) string {
 // town is some replicas on the same databases, and the phones of its people.
 type town struct {
 	testing.TB
-	houses [replicas]*embedded.House
+	houses [replicas]atomic.Pointer[embedded.House]
+	open   func() *embedded.House // one more replica
+	ended  []*embedded.House      // those that were replaced
+	pace   pace
 	phones phones
 	people atomic.Int64 // registered
 }
@@ -125,22 +128,27 @@ func newTown(t testing.TB, o embedded.Options, change func(*rekey.Options)) *tow
 		o.Limits = rekey.Limits{NumberWrongDay: o.Limits.NumberWrongDay, NumberWrongRow: o.Limits.NumberWrongRow}
 		o.Code.Lifetime = rekey.MaxLifetime // on a machine of any speed
 		o.Code.Interval = time.Nanosecond   // for who asks again because the answer was lost
+		o.Codes, o.Directory = pacedCodes{o.Codes, &w.pace}, pacedTable{o.Directory, &w.pace}
 		if change != nil {
 			change(o)
 		}
 	}
 	dir := t.TempDir()
+	w.open = func() *embedded.House { return embedded.Open(t, dir, o) }
 	for i := range w.houses {
-		w.houses[i] = embedded.Open(t, dir, o)
+		w.houses[i].Store(w.open())
 	}
 	return w
 }
 
+// house is one of the replicas, whatever i is.
+func (w *town) house(i int) *embedded.House { return w.houses[i%replicas].Load() }
+
 // codes are the stores of the replicas.
 func (w *town) codes() []rekey.Codes {
 	var all []rekey.Codes
-	for _, h := range w.houses {
-		all = append(all, h.Codes)
+	for i := range replicas {
+		all = append(all, w.house(i).Codes)
 	}
 	return all
 }
@@ -172,7 +180,7 @@ type person struct{ mobile, flow, code string }
 
 // admit registers somebody, who asks for a code.
 func (w *town) admit() (person, error) {
-	h := w.houses[below(replicas)]
+	h := w.house(below(replicas))
 	var p person
 	if _, err := again(func() error {
 		// Whether a try has registered anybody is not known where its answer was lost: the next is somebody else.
@@ -201,7 +209,7 @@ func (w *town) admit() (person, error) {
 
 // reset asks one replica, once.
 func (w *town) reset(replica int, p person, password string) error {
-	_, err := w.houses[replica%replicas].Service.Reset(context.Background(), rekey.Client{Flow: p.flow},
+	_, err := w.house(replica).Service.Reset(context.Background(), rekey.Client{Flow: p.flow},
 		rekey.ResetRequest{Mobile: p.mobile, Code: p.code, Password: password})
 	return err
 }
@@ -224,7 +232,7 @@ func (w *town) accepts(p person, password string) (ok bool, err error) {
 		return false, err
 	}
 	_, err = again(func() error {
-		accounts, err := w.houses[0].Users.Find(context.Background(), n)
+		accounts, err := w.house(0).Users.Find(context.Background(), n)
 		if err == nil && len(accounts) != 1 {
 			return fmt.Errorf("%d accounts", len(accounts))
 		}
