@@ -133,7 +133,7 @@ type commands struct {
 	SMS     smsCommand     `cmd:"" name:"sms" help:"Try out a provider."`
 	Unlock  unlockCommand  `cmd:"" help:"Clear the wrong guesses counted against a number."`
 	Migrate migrateCommand `cmd:"" help:"Make, or print, rekey's own tables."`
-	Grants  grantsCommand  `cmd:"" help:"Print the SQL that gives rekey the least rights on the users table."`
+	Grants  grantsCommand  `cmd:"" help:"Print what gives rekey the least rights on users table and code store: SQL, ACL of Redis."`
 	Config  configCommand  `cmd:"" help:"Show the configuration in force, and where each value comes from."`
 	Version versionCommand `cmd:"" help:"Show version, commit and Go."`
 }
