@@ -11,10 +11,13 @@ import (
 
 	"rekey"
 	"rekey/codestore"
+	"rekey/codestore/codestoretest"
+	"rekey/codestore/redisstore"
 	"rekey/test/servers"
 )
 
-func stores(b *testing.B, run func(b *testing.B, s *codestore.Store)) {
+// stores runs a benchmark on every kind of store.
+func stores(b *testing.B, run func(b *testing.B, s codestoretest.Store)) {
 	b.Run("memory", func(b *testing.B) {
 		s := codestore.NewMemory()
 		defer s.Close()
@@ -33,6 +36,13 @@ func stores(b *testing.B, run func(b *testing.B, s *codestore.Store)) {
 			run(b, s)
 		})
 	}
+	for name, start := range map[string]func(testing.TB) servers.Keyspace{"redis": servers.Redis, "redis-cluster": servers.RedisCluster} {
+		b.Run(name, func(b *testing.B) {
+			s := redisstore.New(start(b).Client(b), redisstore.Options{StepTime: time.Minute})
+			defer s.Close()
+			run(b, s)
+		})
+	}
 }
 
 // issueRequest asks for the code of the i-th number, with names of the length that they really have.
@@ -46,7 +56,7 @@ func issueRequest(i int64) rekey.IssueRequest {
 }
 
 func BenchmarkIssue(b *testing.B) {
-	stores(b, func(b *testing.B, s *codestore.Store) {
+	stores(b, func(b *testing.B, s codestoretest.Store) {
 		var i atomic.Int64
 		b.SetParallelism(8)
 		b.RunParallel(func(pb *testing.PB) {
@@ -59,8 +69,38 @@ func BenchmarkIssue(b *testing.B) {
 	})
 }
 
+// BenchmarkGuess counts a wrong guess at a code that has had none, and at another one each time.
+func BenchmarkGuess(b *testing.B) {
+	stores(b, func(b *testing.B, s codestoretest.Store) {
+		guesses := make([]rekey.Guess, b.N)
+		var all sync.WaitGroup
+		for worker := range 16 {
+			all.Go(func() {
+				for i := worker; i < b.N; i += 16 {
+					r := issueRequest(int64(i))
+					if issued, err := s.Issue(b.Context(), r); err != nil || issued.Outcome != rekey.IssueMade {
+						b.Errorf("%+v, %v", issued, err)
+					}
+					guesses[i] = guess(r, "wrong", "request")
+				}
+			})
+		}
+		all.Wait()
+		var i atomic.Int64
+		b.ResetTimer()
+		b.SetParallelism(8)
+		b.RunParallel(func(pb *testing.PB) {
+			for pb.Next() {
+				if v, err := s.Guess(b.Context(), guesses[i.Add(1)-1]); err != nil || v.Outcome != rekey.GuessWrong {
+					b.Errorf("%+v, %v", v, err)
+				}
+			}
+		})
+	})
+}
+
 func BenchmarkTake(b *testing.B) {
-	stores(b, func(b *testing.B, s *codestore.Store) {
+	stores(b, func(b *testing.B, s codestoretest.Store) {
 		var i atomic.Int64
 		b.SetParallelism(8)
 		b.RunParallel(func(pb *testing.PB) {
