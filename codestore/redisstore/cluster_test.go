@@ -39,12 +39,13 @@ func TestT17_SlotsThatMoveUnderLoadCostNobodyAStep(t *testing.T) {
 					l.goOn(t)
 					move.Finish(t)
 				}
-				// A bucket has marks, which are keys of their own. Of a slot that moves Redis takes no command on several keys one of
-				// which is not there (TRYAGAIN), so that charges to it wait until it has moved.
+				// A bucket has marks, which are keys of their own. Of a slot that moves a Cluster takes no script on several keys
+				// some of which are not there (TRYAGAIN).
 				for range 3 {
 					from := c.MasterOf(t, bucket)
-					c.MoveSlot(t, bucket, masters[(slices.Index(masters, from)+1)%len(masters)]).Finish(t)
+					move := c.MoveSlot(t, bucket, masters[(slices.Index(masters, from)+1)%len(masters)])
 					l.goOn(t)
+					move.Finish(t)
 				}
 			})
 			l.forgetsNothing(t)
