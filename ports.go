@@ -128,6 +128,12 @@ type Guess struct {
 	Checks  []Keyed // of the guessed code, one a configured key
 	Request Name    // the same request has the same name
 
+	// The account as the caller read it just before, by its keyed id, and the fingerprint of its password column, one a
+	// configured key; empty: there is none. The match of a code that was made for another account or another password is
+	// told and not remembered: only a request that matched before the change may learn of its own success (T45).
+	Account      Name
+	Fingerprints []Keyed
+
 	Guesses     int           // wrong guesses a record bears in its own flow
 	PoolGuesses int           // wrong guesses it bears from callers without its flow; 0: the flow is required
 	Grace       time.Duration // a first match moves the expiry to at least this from now

@@ -272,19 +272,25 @@ func (s *Service) Reset(ctx context.Context, c Client, r ResetRequest) (done Don
 		return Done{}, &Error{Kind: InvalidCode}
 	}
 
-	// 2. GUESS: the store counts and compares at once.
+	// 2. GUESS: the store counts and compares at once. The account is read before, so that the store can tell a request that
+	// matched before its password changed from one that comes after (T45).
 	request := s.o.Keys.Name("request", n.E164(), c.Flow, code.Reveal(), r.Password)
-	verdict, err := s.guess(ctx, c, n, code, request)
+	accounts, err := s.find(ctx, n)
+	if err != nil {
+		return Done{}, err
+	}
+	verdict, err := s.guess(ctx, c, n, code, request, accounts)
 	if err != nil {
 		return Done{}, err
 	}
 
 	matchedBefore := verdict.Remembered
-	for range rereads {
-		// 3. The account, again: exactly the one that the code was made for, with the password that it replaces.
-		accounts, err := s.find(ctx, n)
-		if err != nil {
-			return Done{}, err
+	for try := range rereads {
+		// 3. The account: exactly the one that the code was made for, with the password that it replaces.
+		if try > 0 {
+			if accounts, err = s.find(ctx, n); err != nil {
+				return Done{}, err
+			}
 		}
 		if len(accounts) > 1 {
 			s.record(ctx, c, n, Event{Kind: EventAlarm, Outcome: SeveralAccounts.String()})
@@ -328,7 +334,7 @@ func (s *Service) Reset(ctx context.Context, c Client, r ResetRequest) (done Don
 }
 
 // guess asks the store for a verdict; its error is the answer to everything but a match.
-func (s *Service) guess(ctx context.Context, c Client, n Number, code Code, request Name) (Verdict, error) {
+func (s *Service) guess(ctx context.Context, c Client, n Number, code Code, request Name, accounts []Account) (Verdict, error) {
 	guess := Guess{
 		Number: s.o.Keys.NumberName(n), Checks: s.o.Keys.checks(n, code), Request: request,
 		Guesses: s.o.Code.Guesses, PoolGuesses: s.o.Code.PoolGuesses, Grace: matchGrace,
@@ -336,6 +342,9 @@ func (s *Service) guess(ctx context.Context, c Client, n Number, code Code, requ
 	}
 	if validFlow(c.Flow) {
 		guess.Flow = s.flowName(c.Flow)
+	}
+	if len(accounts) == 1 {
+		guess.Account, guess.Fingerprints = s.accountName(accounts[0].ID), s.o.Keys.fingerprints(accounts[0])
 	}
 	verdict, err := s.o.Codes.Guess(ctx, guess)
 	if err != nil {

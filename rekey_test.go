@@ -343,6 +343,27 @@ func TestT45_AUsedCodeIsNoOracleForPasswords(t *testing.T) {
 	})
 }
 
+// TestT45_ACodeThatAPasswordChangeVoidedIsNoOracle: also not for one who asks twice, or many times at once: no such request
+// matched before the change.
+func TestT45_ACodeThatAPasswordChangeVoidedIsNoOracle(t *testing.T) {
+	inHouse(t, nil, func(h *house) {
+		flow, code := h.send(from(1), ann)
+		h.people.change("1", func(p *person) { p.hash = "88$theirOwn1" })
+		hashes := h.people.hashes
+		for range 3 {
+			h.want(h.reset(flow, ann, code, "theirOwn1"), rekey.Expired)
+		}
+		var all sync.WaitGroup
+		for range 50 {
+			all.Go(func() { h.want(h.reset(flow, ann, code, "theirOwn1"), rekey.Expired) })
+		}
+		all.Wait()
+		if h.people.hashes != hashes {
+			h.Error("a password was verified for a body that did not match before the change")
+		}
+	})
+}
+
 func TestT46_KeysRotateUnderLiveCodes(t *testing.T) {
 	inHouse(t, func(o *rekey.Options) { o.Keys = mustKeys(t, []byte("index key, 32 bytes or more: yes"), testKey(1)) }, func(h *house) {
 		index := []byte("index key, 32 bytes or more: yes")

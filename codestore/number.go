@@ -275,6 +275,9 @@ func (n *number) guess(now instant, g rekey.Guess) (rekey.Verdict, bool) {
 		return rekey.Verdict{Outcome: rekey.GuessUnknownKey}, false
 	}
 	if subtle.ConstantTimeCompare([]byte(check), []byte(r.Check)) == 1 {
+		if fingerprint, _ := valueOf(g.Fingerprints, r.Key); g.Account != r.Account || fingerprint != r.Fingerprint {
+			return r.match(false), false // void, and nothing to remember: this request comes after the change (T45)
+		}
 		if !r.Matched {
 			r.Matched = true
 			r.Expires = max(r.Expires, now.add(g.Grace))

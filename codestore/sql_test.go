@@ -18,6 +18,7 @@ import (
 func guess(r rekey.IssueRequest, check, request rekey.Name) rekey.Guess {
 	return rekey.Guess{
 		Number: r.Number, Flow: r.NewFlow, Checks: []rekey.Keyed{{Key: r.Key, Value: check}}, Request: request,
+		Account: r.Account, Fingerprints: r.Fingerprints,
 		Guesses: 5, PoolGuesses: 3, Grace: 150 * time.Second,
 		Restriction: rekey.Restriction{DayWrong: 20, RowWrong: 100},
 	}

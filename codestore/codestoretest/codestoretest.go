@@ -94,7 +94,7 @@ func (f *fixture) issueRequest(number, flow rekey.Name) rekey.IssueRequest {
 
 func guessRequest(number, flow, check, request rekey.Name) rekey.Guess {
 	return rekey.Guess{
-		Number: number, Flow: flow, Checks: keyed(check), Request: request,
+		Number: number, Flow: flow, Checks: keyed(check), Request: request, Account: account, Fingerprints: keyed(hash1),
 		Guesses: 5, PoolGuesses: 3, Grace: 150 * time.Second,
 		Restriction: rekey.Restriction{DayWrong: 20, RowWrong: 100},
 	}

@@ -64,6 +64,40 @@ var guessTests = []test{
 		f.Advance(10*time.Second + time.Millisecond)
 		f.mustGuess(guessRequest("n", "flow", right, "1"), rekey.GuessExpired)
 	}},
+	{"T45 a match of another account or another password is told and leaves no trace", func(f *fixture) {
+		issued := f.code("n", "flow")
+		for range 3 {
+			for _, change := range []func(*rekey.Guess){
+				func(g *rekey.Guess) { g.Fingerprints = keyed(hash2) },
+				func(g *rekey.Guess) { g.Fingerprints = []rekey.Keyed{{Key: key2, Value: hash1}} },
+				func(g *rekey.Guess) { g.Account = "another account" },
+				func(g *rekey.Guess) { g.Account, g.Fingerprints = "", nil },
+			} {
+				g := guessRequest("n", "flow", right, "r")
+				change(&g)
+				if v := f.mustGuess(g, rekey.GuessMatch); v.Remembered || v.Nonce != issued.Ticket.Nonce || v.Fingerprint != keyed(hash1)[0] {
+					f.Fatalf("%+v", v)
+				}
+			}
+		}
+		if v := f.mustGuess(guessRequest("n", "flow", right, "r"), rekey.GuessMatch); v.Remembered {
+			f.Error("what matched nothing that is there now is remembered")
+		}
+		later := guessRequest("n", "flow", right, "r")
+		later.Fingerprints = keyed(hash2)
+		if v := f.mustGuess(later, rekey.GuessMatch); !v.Remembered {
+			f.Error("a match from before the change is not remembered")
+		}
+	}},
+	{"T45 a match of another password does not move the expiry", func(f *fixture) {
+		f.code("n", "flow")
+		f.Advance(5*time.Minute - 10*time.Second)
+		g := guessRequest("n", "flow", right, "r")
+		g.Fingerprints = keyed(hash2)
+		f.mustGuess(g, rekey.GuessMatch)
+		f.Advance(10*time.Second + time.Millisecond)
+		f.mustGuess(g, rekey.GuessExpired)
+	}},
 	{"a first match never shortens a life", func(f *fixture) {
 		f.code("n", "flow")
 		f.mustGuess(guessRequest("n", "flow", right, "1"), rekey.GuessMatch)

@@ -32,6 +32,9 @@ if (not own or o.own > 0) and over(n) then return {GUESS_RESTRICTED} end
 local check = r.checks[o.key]
 if not check then return {GUESS_UNKNOWN_KEY} end
 if check == o.check then -- of keyed hashes, so that the time it takes says nothing of the code
+	if r.account ~= o.account or r.fingerprints[o.key] ~= o.fingerprint then
+		return match(o, 0) -- void, and nothing to remember: this request comes after the change (T45)
+	end
 	if not o.matched then
 		o.matched = true
 		o.expires = math.max(o.expires, now + r.grace)

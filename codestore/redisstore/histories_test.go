@@ -142,6 +142,7 @@ func (h *history) next() (said [2]string) {
 	case 3, 4, 5:
 		guess = rekey.Guess{
 			Number: h.name("number", 2), Flow: h.flow(), Checks: h.keyed(h.name("check", 2)), Request: h.name("request", 12),
+			Account: h.name("account", 2), Fingerprints: h.keyed(h.name("fingerprint", 2)),
 			Guesses: 1 + h.choose(5), PoolGuesses: h.choose(4), Grace: 150 * time.Second, Restriction: h.restriction(),
 		}
 	case 6:

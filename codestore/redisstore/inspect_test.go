@@ -103,7 +103,7 @@ func steps(t *testing.T, s *redisstore.Store) error {
 	if _, err = s.Issue(ctx, r); err != nil {
 		return err
 	}
-	guess := rekey.Guess{Number: number, Flow: "flow", Checks: []rekey.Keyed{{Key: key, Value: "check"}}, Request: "request", Guesses: 5, PoolGuesses: 3, Grace: time.Minute}
+	guess := rekey.Guess{Number: number, Flow: "flow", Checks: []rekey.Keyed{{Key: key, Value: "check"}}, Request: "request", Account: r.Account, Fingerprints: r.Fingerprints, Guesses: 5, PoolGuesses: 3, Grace: time.Minute}
 	verdict, err := s.Guess(ctx, guess)
 	if err == nil && verdict.Outcome != rekey.GuessMatch {
 		err = fmt.Errorf("the right code is judged %v", verdict.Outcome)

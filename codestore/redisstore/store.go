@@ -161,13 +161,17 @@ func (s *Store) Withdraw(ctx context.Context, t rekey.Ticket) error {
 func (s *Store) Guess(ctx context.Context, g rekey.Guess) (rekey.Verdict, error) {
 	found, err := s.step(ctx, g.Number, guessScript, struct {
 		restriction
-		Flow        rekey.Name                 `json:"flow"`
-		Checks      map[rekey.KeyID]rekey.Name `json:"checks"`
-		Request     rekey.Name                 `json:"request"`
-		Guesses     int                        `json:"guesses"`
-		PoolGuesses int                        `json:"pool_guesses"`
-		Grace       int64                      `json:"grace"`
-	}{restrictionOf(g.Restriction), g.Flow, byKey(g.Checks), g.Request, g.Guesses, g.PoolGuesses, g.Grace.Microseconds()})
+		Flow         rekey.Name                 `json:"flow"`
+		Checks       map[rekey.KeyID]rekey.Name `json:"checks"`
+		Request      rekey.Name                 `json:"request"`
+		Account      rekey.Name                 `json:"account"`
+		Fingerprints map[rekey.KeyID]rekey.Name `json:"fingerprints"`
+		Guesses      int                        `json:"guesses"`
+		PoolGuesses  int                        `json:"pool_guesses"`
+		Grace        int64                      `json:"grace"`
+	}{
+		restrictionOf(g.Restriction), g.Flow, byKey(g.Checks), g.Request, g.Account, byKey(g.Fingerprints), g.Guesses, g.PoolGuesses, g.Grace.Microseconds(),
+	})
 	if err != nil {
 		return rekey.Verdict{}, err
 	}

@@ -69,6 +69,7 @@ func issueRequest(number rekey.Name) rekey.IssueRequest {
 func guess(number, check, request rekey.Name) rekey.Guess {
 	return rekey.Guess{
 		Number: number, Flow: "flow", Checks: []rekey.Keyed{{Key: "1", Value: check}}, Request: request,
+		Account: "account", Fingerprints: []rekey.Keyed{{Key: "1", Value: "fingerprint"}},
 		Guesses: 5, PoolGuesses: 3, Grace: 150 * time.Second, Restriction: rekey.Restriction{DayWrong: 20, RowWrong: 100},
 	}
 }

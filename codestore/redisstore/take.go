@@ -1,6 +1,7 @@
 package redisstore
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -133,7 +134,7 @@ func (s *Store) run(ctx context.Context, charges int, buckets []*bucket, m mode)
 	}
 	open, told := buckets, make(map[*bucket]bool)
 	for {
-		var failed []error
+		var failed error // the first: an outage tells every bucket the same
 		var again []*bucket
 		commands := make([]*redis.Cmd, len(open))
 		pipeline := s.client.Pipeline()
@@ -154,7 +155,7 @@ func (s *Store) run(ctx context.Context, charges int, buckets []*bucket, m mode)
 		for i, b := range open {
 			switch err := commands[i].Err(); {
 			case err == nil:
-				failed = append(failed, b.answered(commands[i].Val(), &d))
+				failed = cmp.Or(failed, b.answered(commands[i].Val(), &d))
 			case redis.HasErrorPrefix(err, "NOSCRIPT"):
 				told[b] = true
 				again = append(again, b)
@@ -165,11 +166,11 @@ func (s *Store) run(ctx context.Context, charges int, buckets []*bucket, m mode)
 				passing = err
 				again = append(again, b)
 			default:
-				failed = append(failed, err)
+				failed = cmp.Or(failed, err)
 			}
 		}
-		if err := errors.Join(failed...); err != nil || len(again) == 0 {
-			return d, errors.Join(err, passing)
+		if failed != nil || len(again) == 0 {
+			return d, failed
 		}
 		if passing != nil && !sleep(ctx, pause) {
 			return d, passing

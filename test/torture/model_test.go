@@ -227,6 +227,8 @@ func (k *known) guess(g rekey.Guess) rekey.Verdict {
 		return rekey.Verdict{Outcome: rekey.GuessExhausted}
 	case k.restricted(g.Restriction) && (!own || c.own > 0):
 		return rekey.Verdict{Outcome: rekey.GuessRestricted}
+	case g.Checks[0].Value == c.check && (g.Account != c.account || g.Fingerprints[0].Value != c.hash):
+		return match // the password is another by now: nothing to remember
 	case g.Checks[0].Value == c.check:
 		c.matched = true
 		c.remember(answered{request: g.Request, match: true})

@@ -137,6 +137,7 @@ func (c scene) choose(b *board) step {
 	}
 	g := rekey.Guess{
 		Number: b.number, Flow: flow, Checks: keyed(check), Request: rekey.Name(fmt.Sprint("request ", b.made)),
+		Account: account, Fingerprints: keyed(rekey.Name(fmt.Sprint("fingerprint of password ", below(c.passwords)))),
 		Guesses: ownGuesses, PoolGuesses: poolGuesses, Grace: time.Minute, Restriction: c.Restriction,
 	}
 	b.guesses = append(b.guesses, g)

@@ -109,7 +109,7 @@ func (s *siege) issue(i int, flow rekey.Name) {
 // guess makes one guess, again where it is not known what became of it, and counts it.
 func (s *siege) guess(i int, flow, check, request rekey.Name) rekey.GuessOutcome {
 	g := rekey.Guess{
-		Number: s.number, Flow: flow, Checks: keyed(check), Request: s.number + " " + request,
+		Number: s.number, Flow: flow, Checks: keyed(check), Request: s.number + " " + request, Account: account, Fingerprints: keyed(hash),
 		Guesses: ownGuesses, PoolGuesses: poolGuesses, Grace: 150 * time.Second, Restriction: s.restriction(),
 	}
 	var v rekey.Verdict

@@ -96,11 +96,11 @@ func (s Source) Database() string {
 }
 
 // StepTime is how long one step of a code store that is kept there may take, waiting for a connection and for locks
-// included. A server that takes longer is down to people, who are told within a second; a SQLite file is waited for a
-// second longer than for its lock.
+// included. A server that takes longer is down to people, who are told within a second; a SQLite file is waited for
+// two seconds longer than for its lock, so that a slow machine too tells what was waited for.
 func (s Source) StepTime() time.Duration {
 	if s.Kind == SQLite {
-		return (busyTimeout + 1000) * time.Millisecond
+		return (busyTimeout + 2000) * time.Millisecond
 	}
 	return s.step
 }
