@@ -223,7 +223,8 @@ func (n *number) flowsFull(now instant, flow rekey.Name, most int) (time.Duratio
 // withdraw takes an undelivered issue back.
 func (n *number) withdraw(t rekey.Ticket) bool {
 	r := n.record(t.Flow)
-	if r == nil || r.Version != t.Version || r.Matched {
+	// Versions begin anew in a number of which nothing was left: a ticket that is sent twice must not hit a younger code (T19).
+	if r == nil || r.Version != t.Version || r.Nonce != t.Nonce || r.Matched {
 		return false
 	}
 	n.Sends = slices.DeleteFunc(n.Sends, func(s send) bool { return s.Version == t.Version })

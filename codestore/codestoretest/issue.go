@@ -265,6 +265,20 @@ var issueTests = []test{
 		f.Advance(5*time.Minute + time.Millisecond)
 		f.mustGuess(guessRequest("n", "flow", right, "right"), rekey.GuessExpired)
 	}},
+	{"T19 a withdrawal that is sent twice leaves a younger code alone", func(f *fixture) {
+		old := f.code("n", "flow")
+		for range 2 { // after the first nothing is left of the number, and its versions begin anew
+			if err := f.Store.Withdraw(f.Context(), old.Ticket); err != nil {
+				f.Fatal(err)
+			}
+			f.code("n", "flow")
+		}
+		f.mustGuess(guessRequest("n", "flow", right, "right"), rekey.GuessMatch)
+		if err := f.Store.Withdraw(f.Context(), old.Ticket); err != nil {
+			f.Fatal(err)
+		}
+		f.mustGuess(guessRequest("n", "flow", right, "right"), rekey.GuessMatch)
+	}},
 	{"withdrawing the renewal and then the first issue leaves nothing", func(f *fixture) {
 		first := f.code("n", "flow")
 		second := f.code("n", "flow")

@@ -151,9 +151,10 @@ func (s *Store) Withdraw(ctx context.Context, t rekey.Ticket) error {
 	_, err := s.step(ctx, t.Number, withdrawScript, struct {
 		Flow         rekey.Name `json:"flow"`
 		Version      uint64     `json:"version"`
+		Nonce        string     `json:"nonce"`
 		PriorExpiry  int64      `json:"prior_expiry"`
 		PriorVersion uint64     `json:"prior_version"`
-	}{t.Flow, t.Version, prior, t.PriorVersion})
+	}{t.Flow, t.Version, t.Nonce, prior, t.PriorVersion})
 	return err
 }
 

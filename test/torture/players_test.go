@@ -81,7 +81,7 @@ func (c scene) play(replicas []rekey.Codes, number rekey.Name, cut func(), resen
 						from := time.Since(h.began)
 						t := c.do(replicas[(client+i+again)%len(replicas)], s)
 						h.add(n*historyClients+client, s, t, from, time.Since(h.began))
-						if b.learn(s, t); !t.lost || s.withdraw != nil {
+						if b.learn(s, t); !t.lost {
 							break
 						}
 					}
@@ -119,8 +119,7 @@ func (c scene) choose(b *board) step {
 		r := b.issues[len(b.issues)-1] // the same request again, if it is still the latest
 		return step{number: b.number, issue: &r}
 	case kind < 8 && c.withdraws && len(b.tickets) > 0:
-		t := b.tickets[0] // once each: versions begin anew in a number of which nothing is left
-		b.tickets = b.tickets[1:]
+		t := oneOf(b.tickets) // some of them again
 		return step{number: b.number, withdraw: &t}
 	case kind < 10 && len(b.matches) > 0:
 		r := oneOf(b.matches)
