@@ -37,6 +37,13 @@ func (s script) command(ctx context.Context, told bool, keys []string, argument 
 	return redis.NewCmd(ctx, append(args, argument)...)
 }
 
+// once is a command that go-redis sends no second time where it may have been carried out. Of itself it does in a Cluster,
+// and of a pipeline it repeats all that went to a node (T19).
+type once struct{ *redis.Cmd }
+
+// NoRetry implements redis.Cmder.
+func (once) NoRetry() bool { return true }
+
 // pause is how long a step waits before it is tried again where the server could not take it.
 const pause = 20 * time.Millisecond
 

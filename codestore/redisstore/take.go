@@ -148,7 +148,7 @@ func (s *Store) run(ctx context.Context, charges int, buckets []*bucket, m mode)
 				return rekey.Decision{}, err
 			}
 			commands[i] = takeScript.command(ctx, !told[b], b.keys, string(text))
-			_ = pipeline.Process(ctx, commands[i]) // is queued, which can't fail
+			_ = pipeline.Process(ctx, once{commands[i]}) // is queued, which can't fail
 		}
 		_, _ = pipeline.Exec(ctx) // whose error is that of a command
 		var passing error
