@@ -11,24 +11,25 @@ import (
 )
 
 // TestT15_AServerThatIsDown ends the server of the people, in order and by force, and starts it again: during it a 503,
-// after it the same code, and no guess less. Codes that are in the same database are gone with it, and come back with it.
+// after it the same code, and no guess less. Codes that are in the same database are gone with it, and come back with it: a
+// send asks for its budgets first, a reset for the account.
 func TestT15_AServerThatIsDown(t *testing.T) {
 	t.Parallel()
 	embedded.EachPlaceOnServers(t, func(t *testing.T, p embedded.Place) {
-		start, out := servers.StartPostgreSQL, "4001"
+		start, down := servers.StartPostgreSQL, errnos{send: "4001", reset: "4001"}
 		if p.People == embedded.MariaDB {
 			start = servers.StartMariaDB
 		}
 		server := start(t)
 		o := embedded.Options{People: server.NewDatabase(t).DSN}
 		if p.Store == p.People {
-			o.Codes, out = o.People, "4500"
+			o.Codes, down.send = o.People, "4500"
 		} else {
 			o.Codes, _ = p.Databases(t)
 		}
 		w := newTownOf(t, o)
 		for mobile, end := range map[string]func(testing.TB){ann: server.Stop, bob: server.Kill} {
-			w.outage(mobile, out, func() { end(t) }, func() { server.Start(t) })
+			w.outage(mobile, down, func() { end(t) }, func() { server.Start(t) })
 		}
 	})
 }
@@ -38,7 +39,7 @@ func TestT15_AServerThatSaysNothing(t *testing.T) {
 	t.Parallel()
 	embedded.EachPlaceOnServers(t, func(t *testing.T, p embedded.Place) {
 		w, proxy := newTownBehind(t, p)
-		w.outage(ann, "4001", func() { proxy.Freeze(true) }, func() { proxy.Freeze(false) })
+		w.outage(ann, errnos{send: "4001", reset: "4001"}, func() { proxy.Freeze(true) }, func() { proxy.Freeze(false) })
 	})
 }
 
@@ -59,8 +60,11 @@ func inClear(d servers.Database) string {
 	return d.DSN
 }
 
-// outage has people ask all replicas while their database is out, which is answered with errno, and then again.
-func (w *town) outage(mobile, errno string, begin, end func()) {
+// errnos say which part is down to somebody who asks for a code, and to somebody who has one.
+type errnos struct{ send, reset string }
+
+// outage has people ask all replicas while their database is out, which is answered with errnos, and then again.
+func (w *town) outage(mobile string, down errnos, begin, end func()) {
 	w.Helper()
 	flow, code := w.code(visitor{}, mobile)
 	people, messages := w.people(), len(w.messages())
@@ -73,9 +77,9 @@ func (w *town) outage(mobile, errno string, begin, end func()) {
 		all.Go(func() { answers[2*i+1] = w.send(asker, fmt.Sprintf("1380000001%d", i)) })
 	}
 	all.Wait()
-	for _, a := range answers {
-		if a.Status != 503 || a.Errno != errno {
-			w.Errorf("during it: %+v", a)
+	for i, a := range answers {
+		if want := []string{down.reset, down.send}[i%2]; a.Status != 503 || a.Errno != want {
+			w.Errorf("during it, want %s: %+v", want, a)
 		}
 	}
 	end()
