@@ -89,6 +89,11 @@ func TestT39_AnswersLeaveOnAGridAndMessagesAfterThem(t *testing.T) {
 			if mobile == ann && h.phone.at.Sub(began) < 10*time.Millisecond {
 				h.Errorf("the message left after %v, when the answer may not have", h.phone.at.Sub(began))
 			}
+			began = time.Now()
+			h.want(h.reset("", mobile, "000000", newPassword), rekey.WrongCode)
+			if took := time.Since(began); took != 5*time.Millisecond {
+				h.Errorf("a reset answered after %v", took)
+			}
 		}
 	})
 }

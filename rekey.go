@@ -273,7 +273,9 @@ func (s *Service) Reset(ctx context.Context, c Client, r ResetRequest) (done Don
 	}
 
 	// 2. GUESS: the store counts and compares at once. The account is read before, so that the store can tell a request that
-	// matched before its password changed from one that comes after (T45).
+	// matched before its password changed from one that comes after (T45). It is so whatever the code: the answer's time
+	// must not tell whether there is an account (T39).
+	defer s.level(began)
 	request := s.o.Keys.Name("request", n.E164(), c.Flow, code.Reveal(), r.Password)
 	accounts, err := s.find(ctx, n)
 	if err != nil {
