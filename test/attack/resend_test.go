@@ -35,7 +35,7 @@ func unreliableStores() map[embedded.Place]func(t *testing.T) unreliable {
 			return unreliable{k.Via(proxy.Address).URL, proxy.Cut, func() <-chan struct{} { return proxy.CutAnswerTo(guesses) }}
 		},
 		{Store: embedded.Cluster, People: embedded.PostgreSQL}: func(t *testing.T) unreliable {
-			k, proxies := servers.StartRedisCluster(t).Proxied(t)
+			k, proxies := servers.StartRedisCluster(t, noFailover).Proxied(t)
 			return unreliable{k.URL, func() {
 				for _, p := range proxies {
 					p.Cut()

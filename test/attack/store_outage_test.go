@@ -40,7 +40,7 @@ func storesOfTheirOwn() map[embedded.Place]func(t *testing.T) (dsn string, lever
 			}
 		},
 		{Store: embedded.Cluster, People: embedded.PostgreSQL}: func(t *testing.T) (string, outOfReach) {
-			cluster := servers.StartRedisCluster(t, durable()...)
+			cluster := servers.StartRedisCluster(t, append(durable(), noFailover)...)
 			all := func(do func(*servers.RedisServer, testing.TB)) func() {
 				return func() {
 					for _, node := range cluster.Nodes {
@@ -60,6 +60,10 @@ func storesOfTheirOwn() map[embedded.Place]func(t *testing.T) (dsn string, lever
 // durable are the settings of a Redis that keeps what it acknowledged, however it ends: without the second one it may tell of
 // a write that it has not handed to the system yet.
 func durable() []string { return []string{"appendonly yes", "appendfsync always"} }
+
+// noFailover is the setting of a Cluster whose masters are not replaced while they are ended, or on a slow machine: a replica
+// may have heard less than the clients.
+const noFailover = "cluster-node-timeout 600000"
 
 // TestT16_WithoutItsCodeStoreNothingPasses kills and freezes the code store under three replicas: each request is a 503, no
 // message leaves, nothing is compared and nothing written. Once the store is back the code is what it was.
