@@ -94,13 +94,13 @@ func (s *Store) try(ctx context.Context, script script, told bool, key, argument
 		cluster.ReloadState(ctx)
 	}
 	if address, asked := redis.IsAskError(err); asked {
-		err = cluster.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error {
-			if node.Options().Addr != address {
-				return nil
-			}
-			command = script.command(ctx, told, []string{key}, argument)
-			return s.confirmed(ctx, node, redis.NewCmd(ctx, "asking"), command)
-		})
+		// By a connection of its own: a new node, to which its first slot moves, is not in the map yet.
+		o := *node.Options()
+		o.Addr = address
+		aside := redis.NewClient(&o)
+		defer aside.Close()
+		command = script.command(ctx, told, []string{key}, argument)
+		err = s.confirmed(ctx, aside, redis.NewCmd(ctx, "asking"), command)
 	}
 	return command.Val(), err
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/redis/go-redis/v9"
+
 	"rekey"
 	"rekey/codestore/redisstore"
 	"rekey/test/servers"
@@ -65,5 +67,61 @@ func TestT19_AChargeWhoseAnswerIsLostIsNotSentAgain(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestAKeyThatMovesToANodeThatHasNothingYetIsFollowed: by its map a Cluster's client knows those alone that serve slots.
+// Until a new node has its first, all keys on their way to it are with one whom the map does not name.
+func TestAKeyThatMovesToANodeThatHasNothingYetIsFollowed(t *testing.T) {
+	t.Parallel()
+	c := servers.StartRedisCluster(t, "cluster-allow-replica-migration no") // else it would become a replica
+	from := c.MasterOf(t, numberKey("moving"))
+	masters := c.Masters(t)
+	to := masters[(slices.Index(masters, from)+1)%len(masters)]
+	do := func(on *servers.RedisServer, command ...any) any {
+		t.Helper()
+		answer, err := on.Client(t).Do(t.Context(), command...).Result()
+		if err != nil {
+			t.Fatalf("%v: %v", command, err)
+		}
+		return answer
+	}
+	fromID, toID := do(from, "cluster", "myid"), do(to, "cluster", "myid")
+	do(from, "cluster", "bumpepoch") // so that all believe it
+	all, err := to.Client(t).ClusterSlots(t.Context()).Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range all {
+		if part.Nodes[0].ID != toID {
+			continue
+		}
+		for _, on := range []*servers.RedisServer{to, from} {
+			commands := on.Client(t).Pipeline()
+			for slot := part.Start; slot <= part.End; slot++ {
+				commands.Do(t.Context(), "cluster", "setslot", slot, "node", fromID)
+			}
+			if _, err := commands.Exec(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, node := range c.Nodes {
+		waitFor(t, func() bool {
+			all, err := node.Client(t).ClusterSlots(t.Context()).Result()
+			return err == nil && !slices.ContainsFunc(all, func(part redis.ClusterSlot) bool { return part.Nodes[0].ID == toID })
+		})
+	}
+	slot := do(from, "cluster", "keyslot", numberKey("moving"))
+	do(to, "cluster", "setslot", slot, "importing", fromID)
+	do(from, "cluster", "setslot", slot, "migrating", toID)
+	for _, wait := range []int{0, 1} {
+		_, client := connect(t, c.URL)
+		s := redisstore.New(client, redisstore.Options{StepTime: patience, Wait: wait})
+		r := issueRequest("moving")
+		r.NewFlow, r.Nonce, r.Intervals = rekey.Name(fmt.Sprint("flow ", wait)), fmt.Sprint("nonce ", wait), nil
+		if issued, err := s.Issue(t.Context(), r); err != nil || issued.Outcome != rekey.IssueMade {
+			t.Errorf("wait %d: %+v, %v", wait, issued, err)
+		}
 	}
 }
