@@ -327,7 +327,7 @@ func (s *Service) Reset(ctx context.Context, c Client, r ResetRequest) (done Don
 			s.inBackground(ctx, c, n, func(ctx context.Context) { s.redeemed(ctx, c, n) })
 			return done, nil
 		case errors.Is(err, ErrStale):
-			matchedBefore = true // it matched before whatever changed the row
+			matchedBefore = true // it came before whatever changed the row, since it has read what was there
 		default:
 			return Done{}, usersError(err)
 		}

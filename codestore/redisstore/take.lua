@@ -32,7 +32,7 @@ local function rate(c)
 	local tat = math.max(b.rates[at + 1] or 0, now)
 	local function used() return math.ceil((tat - now) * 1000 / c.emission) end
 	local ahead = tat + c.ask - now
-	if c.cost >= 0 and ahead > c.window and not r.back then return used(), ahead - c.window end
+	if c.cost >= 0 and ahead > c.window then return used(), ahead - c.window end
 	tat = math.max(tat + c.step, now)
 	b.rates[at], b.rates[at + 1] = c.window, tat
 	b.expires = math.max(b.expires, tat)
@@ -44,7 +44,7 @@ local function daily(c)
 	local today = math.floor(now / DAY)
 	if b.day ~= today then b.day, b.count = today, 0 end
 	local tomorrow = (today + 1) * DAY
-	if c.cost >= 0 and b.count + math.max(c.cost, 1) > c.limit and not r.back then return b.count, tomorrow - now end
+	if c.cost >= 0 and b.count + math.max(c.cost, 1) > c.limit then return b.count, tomorrow - now end
 	b.count = math.max(0, b.count + c.cost)
 	b.expires = math.max(b.expires, tomorrow)
 	return b.count, 0
@@ -61,7 +61,7 @@ local function conversion(c)
 		end
 	end
 	b.slots = slots
-	if c.kind == CONVERSION and c.cost >= 0 and sent >= c.limit and redeemed < c.floor * sent and not r.back then
+	if c.kind == CONVERSION and c.cost >= 0 and sent >= c.limit and redeemed < c.floor * sent then
 		return sent, slots[1][1] + c.window - now
 	end
 	local start = now - now % c.slot
