@@ -18,7 +18,7 @@ import (
 func TestStatementsWorkThroughPgBouncer(t *testing.T) {
 	t.Parallel()
 	bouncer := servers.PgBouncer(t, servers.PostgreSQL(t))
-	db := open(t, source(t, bouncer, "pool_max=50")).Write
+	db := open(t, source(t, bouncer, "pool_max=50&connect_timeout=60")).Write
 	run(t, db, "CREATE TABLE people (id INTEGER PRIMARY KEY, password TEXT NOT NULL)")
 	for id := range 50 {
 		run(t, db, "INSERT INTO people VALUES ($1, $2)", id, "0")
