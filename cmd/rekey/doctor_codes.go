@@ -135,7 +135,7 @@ func takeStep(ctx context.Context, l *loaded, codes databases.Codes) error {
 	if err != nil {
 		return fmt.Errorf("keys: %w", err)
 	}
-	return (&house{codes: codes, keys: keys}).codesReady(ctx)
+	return probeBudget(ctx, codes, keys, 0)
 }
 
 // clockOf says how a store's own clock goes. Codes live on that alone, so that a difference does no harm.

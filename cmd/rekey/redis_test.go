@@ -264,6 +264,63 @@ func TestWhatCouldBeBetterOfARedisIsInTheLog(t *testing.T) {
 	})
 }
 
+// A Redis that answers may be of no use all the same: while every write is refused, or too few replicas confirm one, people
+// are refused, and so /readyz says that the part is down.
+func TestT16_ARedisThatAnswersButTakesNoStepsIsTold(t *testing.T) {
+	t.Parallel()
+	for name, start := range map[string]func(t *testing.T) (settings []string, begin, end func()){
+		"its memory is full": func(t *testing.T) ([]string, func(), func()) {
+			server := servers.StartRedis(t)
+			c := server.Client(t)
+			limit := func(bytes string) {
+				t.Helper()
+				if err := c.ConfigSet(t.Context(), "maxmemory", bytes).Err(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			return []string{"REKEY_CODES_STORE=" + patiently(server.URL)}, func() { limit("1") }, func() { limit("0") }
+		},
+		"no replica follows": func(t *testing.T) ([]string, func(), func()) {
+			group := servers.StartSentinel(t)
+			master := group.Master(t)
+			replicas := slices.DeleteFunc(slices.Clone(group.Servers), func(s *servers.RedisServer) bool { return s == master })
+			store := "REKEY_CODES_STORE=" + strings.Replace(patiently(group.URL), "step_timeout=60s", "step_timeout=2s", 1)
+			return []string{store, "REKEY_CODES_WAIT=1"}, func() {
+					for _, replica := range replicas {
+						replica.Stop(t)
+					}
+				}, func() {
+					for _, replica := range replicas {
+						replica.Start(t)
+					}
+				}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const mobile = "13800000001"
+			settings, begin, end := start(t)
+			g := newGatewayServer(t)
+			s := serve(t, t.TempDir(), []string{mobile, "13800000002"}, append(through(g), settings...)...)
+			s.expectReady(t, "")
+			begin()
+			s.expectReady(t, "codes")
+			if a := s.send(mobile); a.Status != http.StatusServiceUnavailable || a.Errno != "4500" {
+				t.Errorf("send answers %+v", a)
+			}
+			if n := len(g.taken()); n != 0 {
+				t.Errorf("%d messages were sent", n)
+			}
+			end()
+			s.expectReady(t, "")
+			// Another number: what too few replicas have confirmed may count all the same.
+			if a := s.send("13800000002"); a.Errno != "0" {
+				t.Errorf("with all as before, send answers %+v", a)
+			}
+		})
+	}
+}
+
 // A key of somebody else's where ours should be is an error and never a code, a budget or a pass.
 func TestAForeignKeyUnderOurPrefixIs503WithItsCauseInTheLog(t *testing.T) {
 	t.Parallel()
