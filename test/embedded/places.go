@@ -103,7 +103,11 @@ func EachPlace(t *testing.T, test func(t *testing.T, p Place)) {
 // EachPlaceOnServers is EachPlace of the places with their people on a server.
 func EachPlaceOnServers(t *testing.T, test func(t *testing.T, p Place)) {
 	t.Helper()
-	eachOf(t, slices.DeleteFunc(Places(), func(p Place) bool { return p.People == SQLite }), test)
+	eachOf(t, onServers(Places()), test)
+}
+
+func onServers(places []Place) []Place {
+	return slices.DeleteFunc(places, func(p Place) bool { return p.People == SQLite })
 }
 
 func eachOf(t *testing.T, places []Place, test func(t *testing.T, p Place)) {

@@ -1,8 +1,12 @@
 package embedded
 
 import (
-	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -58,24 +62,59 @@ func TestEveryPlaceHasItsLevers(t *testing.T) {
 	}
 }
 
-// TestTheChoiceOfPlacesMeetsThemAll: a hundred tests meet each place many times, and each pair that a test can meet.
+// TestTheChoiceOfPlacesMeetsThemAll: the tests that there are meet each place, those of a kill at each step each store.
 func TestTheChoiceOfPlacesMeetsThemAll(t *testing.T) {
-	met, pairs := map[Place]int{}, map[string]int{}
-	for i := range 100 {
-		places := choice(fmt.Sprintf("TestT%02d_SomethingHolds", i), Places())
-		for _, p := range places {
+	met, killed := map[Place]int{}, map[string]int{}
+	for name, places := range testsInPlaces(t, "../attack", "../fault") {
+		for _, p := range choice(name, places) {
 			met[p]++
+			if strings.HasPrefix(name, "TestT17_") {
+				killed[p.Store]++
+			}
 		}
-		pairs[fmt.Sprint(places)]++
 	}
 	for _, p := range Places() {
-		if met[p] < 20 {
-			t.Errorf("%s is met by %d tests of a hundred", p, met[p])
+		if met[p] < 3 {
+			t.Errorf("%s is met by %d tests", p, met[p])
+		}
+		if killed[p.Store] < 1 {
+			t.Errorf("no test of T17 meets codes in %s", p.Store)
 		}
 	}
-	for pair, n := range pairs {
-		if n < 3 {
-			t.Errorf("%s is met by %d tests of a hundred", pair, n)
+}
+
+// testsInPlaces finds the tests that run in a choice of places, by what they call: which places each may meet.
+func testsInPlaces(t *testing.T, folders ...string) map[string][]Place {
+	t.Helper()
+	all := map[string][]Place{}
+	for _, folder := range folders {
+		files, err := filepath.Glob(filepath.Join(folder, "*_test.go"))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%d tests in %s, %v", len(files), folder, err)
+		}
+		for _, name := range files {
+			file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, d := range file.Decls {
+				f, ok := d.(*ast.FuncDecl)
+				if !ok || !strings.HasPrefix(f.Name.Name, "Test") {
+					continue
+				}
+				ast.Inspect(f, func(n ast.Node) bool {
+					if called, ok := n.(*ast.Ident); ok {
+						switch called.Name {
+						case "everywhere", "EachPlace":
+							all[f.Name.Name] = Places()
+						case "EachPlaceOnServers":
+							all[f.Name.Name] = onServers(Places())
+						}
+					}
+					return true
+				})
+			}
 		}
 	}
+	return all
 }
