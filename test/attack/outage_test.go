@@ -43,6 +43,17 @@ func TestT15_AServerThatSaysNothing(t *testing.T) {
 	})
 }
 
+// TestT15_T16_OneServerForAllThatSaysNothing freezes the way to people and codes in one database.
+func TestT15_T16_OneServerForAllThatSaysNothing(t *testing.T) {
+	t.Parallel()
+	embedded.EachServer(t, func(t *testing.T, people servers.Database) {
+		proxy := servers.NewProxy(t, people.Address())
+		dsn := inClear(people.Via(t, proxy.Address)) + "&step_timeout=3s"
+		w := newTownOf(t, embedded.Options{Codes: dsn, People: dsn})
+		w.outage(ann, errnos{send: "4500", reset: "4001"}, func() { proxy.Freeze(true) }, func() { proxy.Freeze(false) })
+	})
+}
+
 // newTownBehind is a town with its people behind a proxy that reads what is said to them, and its codes not, though they may
 // be in the same database.
 func newTownBehind(t *testing.T, p embedded.Place) (*town, *servers.Proxy) {
@@ -86,10 +97,11 @@ func (w *town) outage(mobile string, down errnos, begin, end func()) {
 	if w.people() != people || len(w.messages()) != messages {
 		w.Error("something was done")
 	}
-	if a := w.reset(visitor{flow: flow, replica: 1}, mobile, embedded.Wrong(code, 1)[0], newPassword); a.Errmsg != wrong || a.Data.AttemptsLeft != 4 {
+	guess := embedded.Wrong(code, 1)[0]
+	if a := soon(func() answer { return w.reset(visitor{flow: flow, replica: 1}, mobile, guess, newPassword) }); a.Errmsg != wrong || a.Data.AttemptsLeft != 4 {
 		w.Errorf("a right code was charged: %+v", a)
 	}
-	if a := w.reset(visitor{flow: flow, replica: 2}, mobile, code, newPassword); a.Errno != "0" || !w.houses[0].Accepts(w, mobile, newPassword) {
+	if a := soon(func() answer { return w.reset(visitor{flow: flow, replica: 2}, mobile, code, newPassword) }); a.Errno != "0" || !w.houses[0].Accepts(w, mobile, newPassword) {
 		w.Errorf("afterwards: %+v", a)
 	}
 }
