@@ -53,6 +53,10 @@ func (t Target) Inspect(ctx context.Context, client redis.UniversalClient, wait 
 		i.failed(&node{}, "cluster|slots", err)
 		return i.findings()
 	}
+	if len(i.nodes) == 0 { // none of those that were asked knows of a node with slots
+		i.find("codes.slots", Mend, &node{}, "the cluster has no slots yet, so that no number gets a code; make it with redis-cli --cluster create", "")
+		return i.findings()
+	}
 	var all sync.WaitGroup
 	for _, n := range i.nodes {
 		all.Go(func() { i.look(ctx, n) })

@@ -325,6 +325,13 @@ func TestWhatKeepsAClusterFromKeepingCodesIsTold(t *testing.T) {
 	}) {
 		t.Errorf("without a slot: found\n%s", listed(found))
 	}
+
+	// A node that is of no cluster yet knows of no slots at all.
+	alone := c.Nodes[slices.IndexFunc(c.Nodes, func(n *servers.RedisServer) bool { return !slices.Contains(masters, n) })]
+	if err := alone.Client(t).ClusterResetHard(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, "of no cluster yet", inspect(t, strings.Replace(alone.URL, "redis://", "redis+cluster://", 1), 0), "mend slots The cluster has no slots yet")
 }
 
 func TestANodeThatIsDownIsTold(t *testing.T) {
