@@ -75,7 +75,7 @@ func (d *diagnosis) tryCodes(ctx context.Context, l *loaded, opened *databases.S
 		return "The code store's tables are not there yet; rekey serve makes them if it has the right to, and rekey migrate --print prints them.", nil
 	default:
 		if err := rehearse(ctx, db, codestore.Schema(dialect)); err != nil {
-			return "", fmt.Errorf("its tables are not there and can't be made: %w; have them made with what rekey migrate --print prints", err)
+			return "", fmt.Errorf("its tables are not there and can't be made: %w; have their owner run what rekey grants --for codes prints", err)
 		}
 		return "The code store's tables are not there yet, and can be made; rekey serve does.", nil
 	}

@@ -120,7 +120,7 @@ func (s *Set) Codes(ctx context.Context, key, dsn string) (Codes, error) {
 		return codes, nil
 	}
 	if err := codestore.Migrate(ctx, db.Write, dialect); err != nil {
-		return nil, fmt.Errorf("%s: %w; or have them made with what rekey migrate --print prints", key, err)
+		return nil, fmt.Errorf("%s: %w; or have their owner run what rekey grants --for codes prints", key, err)
 	}
 	codes, err := codestore.NewSQL(ctx, db.Write, dialect, db.StepTime)
 	if err != nil {
