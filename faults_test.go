@@ -97,6 +97,26 @@ func TestT15_AHangingUsersDatabaseBurnsNobodysBudgets(t *testing.T) {
 	})
 }
 
+func TestT15_AHangingUsersDatabaseIsToldOfInTheTimeThatItHas(t *testing.T) {
+	inHouse(t, func(o *rekey.Options) { o.FindTime = 900 * time.Millisecond }, func(h *house) {
+		flow, code := h.send(from(1), ann)
+		h.people.hangs = true
+		for name, ask := range map[string]func() error{
+			"check": func() error { _, err := h.Check(h.Context(), from(2), ann); return err },
+			"send":  func() error { _, err := h.Send(h.Context(), from(2), ann); return err },
+			"reset": func() error { return h.reset(flow, ann, code, newPassword) },
+		} {
+			began := time.Now()
+			h.want(ask(), rekey.UsersDown)
+			if took := time.Since(began); took > time.Second {
+				h.Errorf("%s: told after %v", name, took)
+			}
+		}
+		h.people.hangs = false
+		h.ok(h.reset(flow, ann, code, newPassword))
+	})
+}
+
 func TestT15_RequestsDontPileUpBehindAUsersDatabaseThatHangs(t *testing.T) {
 	inHouse(t, nil, func(h *house) {
 		const asking, most = 3000, 1024

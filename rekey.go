@@ -1,6 +1,7 @@
 package rekey
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -12,9 +13,9 @@ import (
 // This file is the recovery, from top to bottom: Check, Send, Reset. Nothing else decides what happens to a code.
 
 const (
-	// operationTime bounds a Check, Send or Reset and all that it asks for: findTime a look into the users table,
-	// deliverTime a delivery over all providers. settleTime is what giving back and finishing have each on top: whatever
-	// used the operation's time up must not keep them from it.
+	// operationTime bounds a Check, Send or Reset and all that it asks for: findTime a look into the users table, where the
+	// options don't, deliverTime a delivery over all providers. settleTime is what giving back and finishing have each on
+	// top: whatever used the operation's time up must not keep them from it.
 	operationTime = 12 * time.Second
 	findTime      = 5 * time.Second
 	deliverTime   = 10 * time.Second
@@ -408,7 +409,7 @@ func (s *Service) find(ctx context.Context, n Number) ([]Account, error) {
 	if s.finding.Add(1) > mostFinds {
 		return nil, &Error{Kind: UsersDown, RetryAfter: downTime, Cause: errors.New("the users database is so slow that too many look-ups wait for it")}
 	}
-	ctx, end := context.WithTimeout(ctx, findTime)
+	ctx, end := context.WithTimeout(ctx, cmp.Or(s.o.FindTime, findTime))
 	defer end()
 	accounts, err := s.o.Directory.Find(ctx, n)
 	if err != nil {

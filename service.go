@@ -48,6 +48,9 @@ type Options struct {
 	Recorder  Recorder // nil: nobody is told
 	Keys      *Keyring
 
+	// FindTime bounds a look into the users table: one that takes longer is down (T15). 0: 5 s.
+	FindTime time.Duration
+
 	Plan       Plan    // nil: ChinaMobile
 	Policy     *Policy // nil: classic, with the blocklist
 	Disclosure bool    // tell whether a number is registered
@@ -87,6 +90,7 @@ func New(o Options) (*Service, error) {
 	require(o.Code.PoolGuesses >= 0 && o.Code.PoolGuesses <= 10, "a code must bear from 0 to 10 wrong guesses without its flow")
 	require(o.Limits.NumberReserved <= o.Limits.NumberSendsDay || o.Limits.NumberSendsDay == 0, "a number's reserved sends must be among its sends of the day")
 	require(o.Limits.valid(), "no limit may be under 0 or over 10⁹ (spend: 10¹⁵ millionths), and the conversion floor must be from 0 to 1")
+	require(o.FindTime >= 0, "the time of a look into the users table may not be under 0")
 	require(o.MaxPrice >= 0, "the most that a message can cost may not be under 0")
 	if len(faults) > 0 {
 		return nil, errors.Join(faults...)

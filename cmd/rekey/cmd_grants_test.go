@@ -90,7 +90,7 @@ func TestGrantsForCodesAreEnoughForTheCodeStoreAndNoMore(t *testing.T) {
 		refused string // a statement that the rights don't reach
 	}{
 		"PostgreSQL": {servers.StartPostgreSQL, "REVOKE ALL ON SCHEMA public FROM PUBLIC; REVOKE ALL ON DATABASE %s FROM PUBLIC", "&connect_timeout=60&step_timeout=1m", "CREATE TABLE other (n INTEGER)"},
-		"MariaDB":    {servers.StartMariaDB, "", "?connect_timeout=60", "DROP TABLE rekey_numbers"},
+		"MariaDB":    {servers.StartMariaDB, "", "?connect_timeout=60&step_timeout=1m", "DROP TABLE rekey_numbers"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -153,7 +153,12 @@ func newHouse(ctx context.Context, c *config, log *slog.Logger) (h *house, err e
 	if h.policy, err = rekey.NewPolicy(c.Password.Policy, c.Password.Blocklist); err != nil {
 		return h, fmt.Errorf("password.policy: %w", err)
 	}
+	users, err := databases.Parse(c.Users.DSN)
+	if err != nil {
+		return h, err // its rule has passed it
+	}
 	h.service, err = rekey.New(rekey.Options{
+		FindTime:  users.StepTime(),
 		Directory: h.users, Codes: h.codes, Limiter: h.codes, Sender: h.delivery.failover, Recorder: recorder{log},
 		Keys: h.keys, Plan: h.plan, Policy: h.policy, Disclosure: c.Disclosure,
 		Code: c.codeSettings(), Limits: c.limits(), Proof: c.proofMode(), MaxPrice: h.delivery.failover.MaxPrice(),

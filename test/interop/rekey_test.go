@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
@@ -64,7 +65,7 @@ order = ["inbox"]
 
 [admin]
 listen = "127.0.0.1:0"
-`, base64.StdEncoding.EncodeToString(key), db.dsn, s.users, s.policy)
+`, base64.StdEncoding.EncodeToString(key), patient(db), s.users, s.policy)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -89,6 +90,17 @@ listen = "127.0.0.1:0"
 		t.Fatalf("rekey serve does not begin to serve:\n%s", p.printed())
 	}
 	return nil
+}
+
+// patient is the data source of a database on a machine of any speed.
+func patient(db database) string {
+	switch {
+	case db.engine == "sqlite":
+		return db.dsn
+	case strings.Contains(db.dsn, "?"):
+		return db.dsn + "&connect_timeout=60&step_timeout=1m"
+	}
+	return db.dsn + "?connect_timeout=60&step_timeout=1m"
 }
 
 // answer is the contract's envelope with its status.

@@ -95,9 +95,9 @@ func (s Source) Database() string {
 	return s.database
 }
 
-// StepTime is how long one step of a code store that is kept there may take, waiting for a connection and for locks
-// included. A server that takes longer is down to people, who are told within a second; a SQLite file is waited for
-// two seconds longer than for its lock, so that a slow machine too tells what was waited for.
+// StepTime is how long a look for an account may take, or one step of a code store that is kept there, waiting for a
+// connection and for locks included. A server that takes longer is down to people, who are told within a second; a SQLite
+// file is waited for two seconds longer than for its lock, so that a slow machine too tells what was waited for.
 func (s Source) StepTime() time.Duration {
 	if s.Kind == SQLite {
 		return (busyTimeout + 2000) * time.Millisecond
