@@ -15,8 +15,6 @@ import (
 	"sync/atomic"
 	"time"
 	"unicode"
-
-	"rekey"
 )
 
 // maxAnswer is how much of a provider's answer is read. Answers are a few hundred bytes; a page of a proxy that stands
@@ -84,9 +82,9 @@ type answer struct {
 	whole  bool // the body ended within maxAnswer
 }
 
-// call makes the request once and returns its answer, whatever the status. Its errors wrap rekey.ErrUnavailable if the
-// request certainly did not reach the provider, and rekey.ErrUnknown if it may have. They hold nothing of the request
-// and nothing of the answer (T36).
+// call makes the request once and returns its answer, whatever the status. Its error is a *Refusal: Unavailable if the
+// request certainly did not reach the provider, Unknown if it may have. It holds nothing of the request and nothing of
+// the answer (T36).
 func (c *caller) call(ctx context.Context, r request) (answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
@@ -108,11 +106,11 @@ func (c *caller) call(ctx context.Context, r request) (answer, error) {
 	}).WithContext(ctx)
 	resp, err := c.client.Do(req)
 	if err != nil {
-		kind := rekey.ErrUnavailable
+		outcome := Unavailable
 		if left.Load() {
-			kind = rekey.ErrUnknown
+			outcome = Unknown
 		}
-		return answer{}, fmt.Errorf("%w: %s", kind, c.cause(ctx, err))
+		return answer{}, &Refusal{Outcome: outcome, Detail: c.cause(ctx, err)}
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
@@ -144,32 +142,34 @@ func (c *caller) cause(ctx context.Context, err error) string {
 	return "the connection ended without a readable answer"
 }
 
-// verdict is what the status of an answer says about the message: nil for 2xx.
+// verdict is what the status of an answer says about the message: nil for 2xx, else a *Refusal.
 //
-// A 4xx is a refusal of this message (rejected), except for those that are about the account or the moment and would
-// meet any message (unavailable). A 3xx means that the url in the configuration is not the provider's: 301, 307 and 308
-// say that the request is to be made elsewhere (RFC 9110, section 15.4), so it wasn't carried out here. 302 and 303 are
-// also what a script answers after its work, and any 5xx but 503 may come from a proxy before a server that took the
-// message: unknown.
+// A 4xx is a refusal of this message, except for those that are about the account or the moment and would meet any
+// message. A 3xx means that the url in the configuration is not the provider's: 301, 307 and 308 say that the request is
+// to be made elsewhere (RFC 9110, section 15.4), so it wasn't carried out here. 302 and 303 are also what a script answers
+// after its work, and any 5xx but 503 may come from a proxy before a server that took the message: unknown.
 func (a answer) verdict() error {
-	var kind error
+	r := &Refusal{Code: fmt.Sprint(a.status), Detail: "it answered with this HTTP status"}
 	switch s := a.status; {
 	case s >= 200 && s <= 299:
 		return nil
+	case s == http.StatusUnauthorized, s == http.StatusPaymentRequired, s == http.StatusProxyAuthRequired:
+		r.Outcome = RejectedAccount
+	case s == http.StatusTooManyRequests:
+		r.Outcome = Throttled
 	case s == http.StatusMovedPermanently, s == http.StatusTemporaryRedirect, s == http.StatusPermanentRedirect,
-		s == http.StatusUnauthorized, s == http.StatusPaymentRequired, s == http.StatusProxyAuthRequired,
 		s == http.StatusRequestTimeout, s == http.StatusMisdirectedRequest, s == http.StatusTooEarly,
-		s == http.StatusTooManyRequests, s == http.StatusServiceUnavailable:
-		kind = rekey.ErrUnavailable
+		s == http.StatusServiceUnavailable:
+		r.Outcome = Unavailable
 	case s >= 400 && s <= 499:
-		kind = rekey.ErrRejected
+		r.Outcome = RejectedNumber
 	default:
-		kind = rekey.ErrUnknown
+		r.Outcome = Unknown
 	}
 	if a.status >= 300 && a.status <= 399 {
-		return fmt.Errorf("%w: it answered with a redirect (%d), which is not followed; configure the final address", kind, a.status)
+		r.Detail = "it answered with a redirect, which is not followed; configure the final address"
 	}
-	return fmt.Errorf("%w: it answered %d", kind, a.status)
+	return r
 }
 
 // String is the answer for an operator's terminal.

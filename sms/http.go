@@ -245,6 +245,9 @@ func (h *HTTP) Send(ctx context.Context, m rekey.Message) (rekey.Receipt, error)
 	return rekey.Receipt{}, err
 }
 
+// Segments counts the text, which most gateways are sent.
+func (h *HTTP) Segments(m rekey.Message) int { return Measure(h.texts.Text(m)).Segments }
+
 // Try is Send with the gateway's answer.
 func (h *HTTP) Try(ctx context.Context, m rekey.Message) (string, error) {
 	a, err := h.deliver(ctx, m)
@@ -257,7 +260,8 @@ func (h *HTTP) Try(ctx context.Context, m rekey.Message) (string, error) {
 func (h *HTTP) deliver(ctx context.Context, m rekey.Message) (answer, error) {
 	r, err := h.render(h.fields(m))
 	if err != nil {
-		return answer{}, fmt.Errorf("%w: %w", rekey.ErrUnavailable, err)
+		// The error names settings and holds nothing of the message.
+		return answer{}, &Refusal{Outcome: Unavailable, Detail: err.Error()}
 	}
 	if h.secret != nil {
 		sign(r.header, h.secret, m.ID, time.Now(), r.body)
@@ -271,9 +275,9 @@ func (h *HTTP) deliver(ctx context.Context, m rekey.Message) (answer, error) {
 	}
 	switch {
 	case !a.whole:
-		return a, fmt.Errorf("%w: its answer (%d) was cut off, or is longer than 64 KiB", rekey.ErrUnknown, a.status)
+		return a, &Refusal{Outcome: Unknown, Code: strconv.Itoa(a.status), Detail: "its answer was cut off, or is longer than 64 KiB"}
 	case !h.success.Match(a.body):
-		return a, fmt.Errorf("%w: its answer (%d) does not match success", rekey.ErrRejected, a.status)
+		return a, &Refusal{Outcome: RejectedNumber, Code: strconv.Itoa(a.status), Detail: "its answer does not match success"}
 	}
 	return a, nil
 }

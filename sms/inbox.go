@@ -81,6 +81,9 @@ func (in *Inbox) Try(ctx context.Context, m rekey.Message) (string, error) {
 	return "kept; the inbox of this process shows it at /inbox/", nil
 }
 
+// Segments is what the text would come to.
+func (in *Inbox) Segments(m rekey.Message) int { return Measure(in.texts.Text(m)).Segments }
+
 // newestFirst is a copy of the messages.
 func (in *Inbox) newestFirst() []inboxMessage {
 	in.mu.Lock()

@@ -26,6 +26,10 @@ type Provider interface {
 	// and as far as one came. The answer may repeat the number and the code: it is for the terminal of an operator
 	// who sends a test message, never for a log or a client (T36).
 	Try(ctx context.Context, m rekey.Message) (answer string, err error)
+
+	// Segments is how many short messages m is billed as. Where the vendor fills a registered template, its text is not
+	// known here: such a provider says 1, which is what the templates of docs/sms.md come to.
+	Segments(m rekey.Message) int
 }
 
 // DefaultTimeout is how long one provider may take for one message. Gateways answer within a second; a person who
