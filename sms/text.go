@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -115,6 +116,9 @@ func notInSign(r rune) bool { return r == '【' || r == '】' || !unicode.IsPrin
 // hosts that are ASCII.
 func notInHost(r rune) bool { return r <= ' ' || r >= unicode.MaxASCII }
 
+// Languages are the configured languages as canonical BCP 47 tags, the default first.
+func (t *Texts) Languages() []string { return slices.Clone(t.tags) }
+
 // Language is the configured language that a message asked for in tag is written in: the nearest one, else the first.
 func (t *Texts) Language(tag string) string { return t.tags[t.match(tag)] }
 
@@ -144,9 +148,9 @@ func (t *Texts) Text(m rekey.Message) string {
 }
 
 // lifetime is d in whole minutes, or seconds under a minute, rounded down: a person must not be promised more time than
-// there is. A millisecond is granted, since stores keep instants in whole milliseconds.
+// there is.
 func (p phrases) lifetime(d time.Duration) string {
-	d = max(0, d+time.Millisecond)
+	d = max(0, d+granted)
 	n, one, many := int(d/time.Minute), p.minute, p.minutes
 	if n == 0 {
 		n, one, many = int(d/time.Second), p.second, p.seconds
@@ -156,3 +160,10 @@ func (p phrases) lifetime(d time.Duration) string {
 	}
 	return fmt.Sprintf(many, n)
 }
+
+// granted is added to a lifetime before it is rounded down, since stores keep instants in whole milliseconds.
+const granted = time.Millisecond
+
+// wholeMinutes is a lifetime as templates take it that are registered with a vendor and say "…分钟" themselves: rounded
+// down, and 1 at the least, since none says seconds.
+func wholeMinutes(d time.Duration) int { return max(1, int((d+granted)/time.Minute)) }
