@@ -1,16 +1,18 @@
 package sms
 
 import (
+	"encoding/binary"
 	"strings"
 	"unicode/utf16"
+	"unicode/utf8"
 )
 
 // Encoding is how a text is written in short messages.
 type Encoding int
 
-// The encodings. GSM7 is the default alphabet with its extension table (3GPP TS 23.038, 6.2.1), packed into septets; UCS2
-// stands for every other text, in 16-bit units, characters beyond the Basic Multilingual Plane as UTF-16 pairs, which is
-// what phones read.
+// The encodings. GSM7 is the default alphabet with its extension table (3GPP TS 23.038, 6.2.1), in septets; UCS2 stands for
+// every other text, in 16-bit units, characters beyond the Basic Multilingual Plane as UTF-16 pairs, which is what phones
+// read.
 const (
 	GSM7 Encoding = iota + 1
 	UCS2
@@ -24,6 +26,14 @@ func (e Encoding) String() string {
 	return "UCS-2"
 }
 
+// octetsPerUnit is how many octets of Split a unit takes.
+func (e Encoding) octetsPerUnit() int {
+	if e == GSM7 {
+		return 1
+	}
+	return 2
+}
+
 // Size is what a text comes to as short messages.
 type Size struct {
 	Encoding Encoding
@@ -31,56 +41,85 @@ type Size struct {
 	Segments int // the short messages that are sent and billed
 }
 
-// Measure is the size of a text. A message bears 160 septets or 70 units; in a longer text each of its parts gives up six
-// octets to the header that joins them (3GPP TS 23.040, 9.2.3.24.1), and no character is cut in two.
+// Measure is the size of a text, as Split cuts it.
 func Measure(text string) Size {
-	s := Size{Encoding: GSM7}
-	single, part := 160, 153
-	for _, r := range text {
-		n := septets(r)
-		if n == 0 {
-			s.Encoding, single, part = UCS2, 70, 67
-			break
-		}
-		s.Units += n
-	}
-	units := septets
-	if s.Encoding == UCS2 {
-		units = utf16.RuneLen
-		s.Units = len(utf16.Encode([]rune(text)))
-	}
-	if s.Units <= single {
-		s.Segments = 1
-		return s
-	}
-	left := 0
-	for _, r := range text {
-		n := units(r)
-		if n > left {
-			s.Segments++
-			left = part
-		}
-		left -= n
+	encoding, parts := Split(text)
+	s := Size{Encoding: encoding, Segments: len(parts)}
+	for _, part := range parts {
+		s.Units += len(part) / encoding.octetsPerUnit()
 	}
 	return s
 }
 
+// The most units that a message bears: 140 octets, which hold 160 septets. In a longer text each part gives up six octets
+// to the header that joins them (3GPP TS 23.040, 9.2.3.24.1), which is seven septets.
 const (
-	// gsmBasic is the default alphabet in its order; the escape to the extension table stands as U+001B.
-	gsmBasic = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞ\x1bÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
-	// gsmExtended are the characters of the extension table, each of which costs the escape besides.
-	gsmExtended = "\f^{}\\[~]|€"
+	gsmSingle, gsmPart = 160, 153
+	ucsSingle, ucsPart = 70, 67
 )
 
-// septets is what a character costs in GSM7; 0: it is not in that alphabet.
-func septets(r rune) int {
-	switch {
-	case r == '\x1b':
-		return 0
-	case strings.ContainsRune(gsmBasic, r):
-		return 1
-	case strings.ContainsRune(gsmExtended, r):
-		return 2
+// Split writes a text as the short messages that it is sent as: one, or as many parts as it needs, without the header that
+// joins them. The parts are in the encoding that Split returns, GSM7 as one septet to the octet, as SMPP carries it, and
+// UCS2 with the high octet first. No part ends within an escape sequence or a pair of surrogates, because phones that show
+// a part before the others are there would show something else. The empty text is one empty part, and bytes that are not
+// UTF-8 stand as U+FFFD.
+func Split(text string) (Encoding, [][]byte) {
+	encoding, single, part := GSM7, gsmSingle, gsmPart
+	write := appendGSM
+	if strings.ContainsFunc(text, notInGSM) {
+		encoding, single, part = UCS2, 2*ucsSingle, 2*ucsPart
+		write = appendUCS
 	}
-	return 0
+	octets := make([]byte, 0, 2*len(text)) // no byte of UTF-8 comes to more
+	var parts [][]byte
+	start := 0
+	for _, r := range text {
+		end := len(octets)
+		octets = write(octets, r)
+		if len(octets)-start > part {
+			parts = append(parts, octets[start:end:end])
+			start = end
+		}
+	}
+	if len(octets) <= single {
+		return encoding, [][]byte{octets}
+	}
+	return encoding, append(parts, octets[start:])
+}
+
+const (
+	// gsmBasic is the default alphabet in its order (3GPP TS 23.038, 6.2.1); the escape to the extension table stands as
+	// U+001B.
+	gsmBasic = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞ\x1bÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
+	// gsmExtended are the characters of the extension table (6.2.1.1), and gsmExtendedCodes their places in it; € is last,
+	// so that the indexes of both are the same.
+	gsmExtended      = "\f^{}\\[~]|€"
+	gsmExtendedCodes = "\x0a\x14\x28\x29\x2f\x3c\x3d\x3e\x40\x65"
+
+	gsmEscape = 0x1b
+)
+
+func notInGSM(r rune) bool {
+	return r == gsmEscape || !strings.ContainsRune(gsmBasic, r) && !strings.ContainsRune(gsmExtended, r)
+}
+
+// appendGSM appends the septets of a character that is in the alphabet.
+func appendGSM(octets []byte, r rune) []byte {
+	switch {
+	// Most of a text stands where ASCII has it, which spares a search.
+	case ' ' <= r && r <= 'Z' && r != '$' && r != '@', 'a' <= r && r <= 'z':
+		return append(octets, byte(r))
+	case strings.ContainsRune(gsmExtended, r):
+		return append(octets, gsmEscape, gsmExtendedCodes[strings.IndexRune(gsmExtended, r)])
+	}
+	return append(octets, byte(utf8.RuneCountInString(gsmBasic[:strings.IndexRune(gsmBasic, r)])))
+}
+
+// appendUCS appends the one or two 16-bit units of a character.
+func appendUCS(octets []byte, r rune) []byte {
+	var units [2]uint16
+	for _, unit := range utf16.AppendRune(units[:0], r) {
+		octets = binary.BigEndian.AppendUint16(octets, unit)
+	}
+	return octets
 }
