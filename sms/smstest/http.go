@@ -17,9 +17,13 @@ type HTTP struct {
 	Open    func(t *testing.T, url string) rekey.Sender // a fresh Sender to a far side at url
 	Accept  Accept
 	Taken   string   // the body of a 2xx answer that says taken
-	Refused string   // the body of a 2xx answer that says refused, or "" if any 2xx says taken
+	Refused string   // the body of a 2xx answer that says refused, or "" if any 2xx says taken; Echo in it stands for what must not leak
 	Secrets []string // of the configuration, which no error may hold
 }
+
+// Echo stands within HTTP.Refused where the far side repeats what was sent: where that must be inside of a JSON string, since
+// otherwise it would be no answer. Without it, it comes last.
+const Echo = "{echo}"
 
 // echo is what misbehaving gateways say beside their status: all that must not reach an error.
 func (p HTTP) echo() string {
@@ -138,7 +142,11 @@ func (p HTTP) faults() []fault {
 	if p.Refused != "" {
 		judged = rekey.ErrUnknown
 		all = append(all, fault{"answers 200 with an error in the body", func(w http.ResponseWriter, _ *http.Request) {
-			io.WriteString(w, p.Refused+p.echo())
+			refused := p.Refused
+			if !strings.Contains(refused, Echo) {
+				refused += Echo
+			}
+			io.WriteString(w, strings.ReplaceAll(refused, Echo, p.echo()))
 		}, rekey.ErrRejected})
 	}
 	all = append(all,
