@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/json"
 	"log/slog"
 	"net"
 	"net/http"
@@ -22,6 +23,9 @@ type Options struct {
 	Token string
 	// Inbox, if set, serves everything below /inbox/.
 	Inbox http.Handler
+	// Providers, if set, says how the SMS providers do, as encoding/json writes it. It must be safe for concurrent use, and
+	// what it says must hold no number and no secret.
+	Providers func() any
 	// Log is told why a part is down; nil: nobody is.
 	Log *slog.Logger
 }
@@ -39,6 +43,7 @@ type Part struct {
 //     database is down would help nobody.
 //   - GET /readyz: 200 with every part "ok", or 503 and which part is "down", within a second; the log has the cause.
 //     However many ask, a part is looked at once at a time.
+//   - GET /providers: how the SMS providers do in this process, as JSON.
 //   - GET /inbox/: the inbox, where there is one.
 func New(o Options) http.Handler {
 	if o.Log == nil {
@@ -50,6 +55,9 @@ func New(o Options) http.Handler {
 		w.Write([]byte("ok\n"))
 	})
 	mux.Handle("GET /readyz", newReadiness(o.Parts, o.Log))
+	if o.Providers != nil {
+		mux.HandleFunc("GET /providers", func(w http.ResponseWriter, _ *http.Request) { answerJSON(w, http.StatusOK, o.Providers(), o.Log) })
+	}
 	if o.Inbox != nil {
 		mux.Handle("GET /inbox/", o.Inbox)
 	}
@@ -64,6 +72,19 @@ func New(o Options) http.Handler {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		handler.ServeHTTP(w, r)
 	})
+}
+
+// answerJSON writes v as JSON on one line. log is told if that can't be done.
+func answerJSON(w http.ResponseWriter, status int, v any, log *slog.Logger) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		log.Error("an answer of the private side could not be encoded", "cause", err)
+		http.Error(w, "the answer could not be encoded", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	w.Write(append(body, '\n'))
 }
 
 // withToken lets only requests pass that bring the token. Hashes are compared, so that the time of a comparison says

@@ -138,6 +138,24 @@ func TestAProbeThatLeavesSpoilsNobodysLook(t *testing.T) {
 	})
 }
 
+func TestProvidersAreToldAsJSON(t *testing.T) {
+	t.Parallel()
+	how := []map[string]any{{"provider": "aliyun", "breaker": "open"}}
+	h := admin.New(admin.Options{Providers: func() any { return how }})
+	w := get(h, "http://localhost:8001/providers")
+	if got, want := w.Body.String(), `[{"breaker":"open","provider":"aliyun"}]`+"\n"; w.Code != 200 || got != want || w.Header().Get("Content-Type") != "application/json" {
+		t.Errorf("%d %s, want 200 %s", w.Code, got, want)
+	}
+	if w := get(admin.New(admin.Options{}), "http://localhost:8001/providers"); w.Code != http.StatusNotFound {
+		t.Errorf("without them the answer is %d", w.Code)
+	}
+	var log bytes.Buffer
+	h = admin.New(admin.Options{Providers: func() any { return func() {} }, Log: slog.New(slog.NewJSONHandler(&log, nil))})
+	if w := get(h, "http://localhost:8001/providers"); w.Code != http.StatusInternalServerError || log.Len() == 0 {
+		t.Errorf("what is no JSON is answered %d, and the log is %s", w.Code, &log)
+	}
+}
+
 func TestATokenIsAskedOfEveryPath(t *testing.T) {
 	t.Parallel()
 	const token = "0123456789abcdef0123"
@@ -147,7 +165,7 @@ func TestATokenIsAskedOfEveryPath(t *testing.T) {
 		return func(r *http.Request) { r.Header.Set("Authorization", s) }
 	}
 	basic := func(r *http.Request) { r.SetBasicAuth("anybody", token) }
-	for _, path := range []string{"/healthz", "/readyz", "/inbox/", "/inbox/messages", "/nowhere"} {
+	for _, path := range []string{"/healthz", "/readyz", "/inbox/", "/inbox/messages", "/providers", "/nowhere"} {
 		for _, wrong := range []func(*http.Request){
 			bearer(""), bearer("Bearer "), bearer("Bearer " + token[1:]), bearer("Bearer " + token + "0"), bearer(token),
 			func(r *http.Request) { r.SetBasicAuth(token, "") },

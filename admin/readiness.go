@@ -2,7 +2,6 @@ package admin
 
 import (
 	"context"
-	"encoding/json"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -52,17 +51,11 @@ func (h readiness) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			h.log.WarnContext(r.Context(), "not ready", "part", l.part.Name, "cause", failures[i])
 		}
 	}
-	body, err := json.Marshal(answer)
-	if err != nil {
-		h.log.ErrorContext(r.Context(), "the answer of /readyz could not be encoded", "cause", err)
-		http.Error(w, "the answer could not be encoded", http.StatusInternalServerError)
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
+	status := http.StatusOK
 	if !answer.Ready {
-		w.WriteHeader(http.StatusServiceUnavailable)
+		status = http.StatusServiceUnavailable
 	}
-	w.Write(append(body, '\n'))
+	answerJSON(w, status, answer, h.log)
 }
 
 // lookout looks at a part, once at a time: probes that come meanwhile share the look, so that they don't pile up behind a

@@ -8,20 +8,25 @@ import (
 	"time"
 )
 
-// maxBody is how much of a body is read, in bytes: four fields take a few hundred (T22).
-const maxBody = 4 << 10
+const (
+	// maxBody is how much of a body is read, in bytes: four fields take a few hundred (T22).
+	maxBody = 4 << 10
+	// maxPush is how much of what a vendor pushes may be read, in bytes: some put hundreds of receipts into one request.
+	maxPush = 1 << 20
+)
 
-// body is the body of a request, limited to maxBody. It remembers how far it was read, since what an answer leaves
+// body is the body of a request, limited to what its route takes. It remembers how far it was read, since what an answer leaves
 // unread must not be waited for. It belongs to the goroutine of its request.
 type body struct {
 	io.ReadCloser
+	limit   int64
 	request *http.Request
 	writer  http.ResponseWriter // where it is net/http's own, MaxBytesReader closes the connection of whoever sends too much
 	err     error               // what the last read ended with
 }
 
-func newBody(w http.ResponseWriter, r *http.Request) *body {
-	b := &body{ReadCloser: http.MaxBytesReader(w, r.Body, maxBody), request: r, writer: w}
+func newBody(w http.ResponseWriter, r *http.Request, limit int64) *body {
+	b := &body{ReadCloser: http.MaxBytesReader(w, r.Body, limit), limit: limit, request: r, writer: w}
 	if r.ContentLength == 0 {
 		b.err = io.EOF
 	}
@@ -41,7 +46,7 @@ func (b *body) readAll() ([]byte, error) {
 	if len(b.request.Header.Values("Content-Encoding")) > 0 {
 		return nil, errEncoding
 	}
-	if b.request.ContentLength > maxBody {
+	if b.request.ContentLength > b.limit {
 		return nil, errTooLarge
 	}
 	content, err := io.ReadAll(b)

@@ -38,7 +38,7 @@ func (s *server) client(r *request, flow string) rekey.Client {
 func (s *server) ServeHTTP(rw http.ResponseWriter, hr *http.Request) {
 	began := time.Now()
 	where := s.route(hr.URL)
-	r := &request{Request: hr, route: where.name, body: newBody(rw, hr)}
+	r := &request{Request: hr, route: where.name, body: newBody(rw, hr, where.maxBody())}
 	w := &recorder{ResponseWriter: rw, body: r.body}
 	defer func() {
 		s.Log.LogAttrs(hr.Context(), slog.LevelInfo, "request",
@@ -98,6 +98,9 @@ func (s *server) serve(w http.ResponseWriter, r *request, where route) error {
 			return nil
 		}
 		return errMethod
+	}
+	if r.route == routeReceipts {
+		return handle(w, r) // vendors are no browsers; see receipts
 	}
 	if err := s.sites.check(r); err != nil {
 		return err

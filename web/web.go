@@ -33,6 +33,10 @@ type Options struct {
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For and X-Request-Id are believed; nil: nobody's
 	Languages      []string       // BCP 47, the first is the default; nil: "zh-CN", "en"
 
+	// Receipts, if set, serves what SMS vendors push to the base path + ReceiptsPath, by POST or GET. It is given the path
+	// behind that, with its slash. A nil http.Handler: there is no such path.
+	Receipts http.Handler
+
 	Page     PageOptions
 	Recorder rekey.Recorder // is told of refused requests; the Service's own, or nil
 	// Log gets one line a request, and what broke. The causes of a failed Check, Send or Reset are the Recorder's; only
@@ -61,6 +65,9 @@ type server struct {
 	page      *page
 	strangers strangers
 }
+
+// ReceiptsPath is what stands between the base path and the paths of Options.Receipts.
+const ReceiptsPath = "receipts/"
 
 // defaultBasePath is where the Django original has its flow.
 const defaultBasePath = "/forget_pwd/"
@@ -137,7 +144,7 @@ type handler func(w http.ResponseWriter, r *request) error
 // methods are the handlers of one path by method.
 type methods map[string]handler
 
-// route is where a path leads. Its name goes to the log in place of the path, which holds a number (T36).
+// route is where a path leads. Its name goes to the log in place of the path, which holds a number or a secret (T36).
 type route struct {
 	name    string
 	methods methods
@@ -149,6 +156,7 @@ const (
 	routeAsset    = "asset"
 	routeCheck    = "mobiles"
 	routeSend     = "sms_code"
+	routeReceipts = "receipts"
 	routeRedirect = "redirect"
 	routeUnknown  = "unknown"
 )
@@ -177,6 +185,9 @@ func (s *server) route(u *url.URL) route {
 		return route{routeSend, methods{http.MethodPost: s.send}}
 	case "page.css", "page.js", "brand.css":
 		return route{routeAsset, methods{http.MethodGet: s.asset(rest)}}
+	}
+	if strings.HasPrefix(rest, ReceiptsPath) && s.Receipts != nil {
+		return route{routeReceipts, methods{http.MethodGet: s.receipts, http.MethodPost: s.receipts}}
 	}
 	mobile, ok := strings.CutPrefix(rest, "mobiles/")
 	if again, repeated := strings.CutPrefix(rest, s.BasePath[1:]+"mobiles/"); repeated {
