@@ -221,6 +221,13 @@ func (c *Client) Submit(ctx context.Context, m Message) (id string, err error) {
 	}
 }
 
+// Bound waits until the client is bound, or until that is known to fail or ctx ends. The error is an *Error.
+func (c *Client) Bound(ctx context.Context) error {
+	c.Open()
+	_, err := c.bound(ctx)
+	return err
+}
+
 // bound waits for a session.
 func (c *Client) bound(ctx context.Context) (*session, error) {
 	for {
