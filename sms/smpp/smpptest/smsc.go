@@ -340,7 +340,7 @@ func (l *Link) bind(p PDU) bool {
 	id, password := f.text(16), f.text(65)
 	f.text(13)
 	version := f.octet()
-	if f.octet() != 0 || f.octet() != 0 || f.text(41) != "" {
+	if string(f.take(2)) != "\x00\x00" || f.text(41) != "" {
 		l.fail("a bind for an address range")
 	}
 	f.end()
@@ -380,7 +380,7 @@ func (l *Link) submit(p PDU) {
 	s.Source = fmt.Sprintf("%d/%d/%s", f.octet(), f.octet(), f.text(21))
 	s.Destination = fmt.Sprintf("%d/%d/%s", f.octet(), f.octet(), f.text(21))
 	s.Class = f.octet()
-	if f.octet() != 0 || f.octet() != 0 || f.text(17) != "" || f.text(17) != "" {
+	if string(f.take(4)) != "\x00\x00\x00\x00" {
 		l.fail("protocol_id, priority_flag, schedule_delivery_time or validity_period is set")
 	}
 	s.Registered = f.octet()
