@@ -157,7 +157,7 @@ func NewSMPP(c SMPPConfig) (*SMPP, error) {
 		}
 	}
 	if c.OnReport != nil {
-		config.Receipts = func(r smpp.Receipt) { c.OnReport(report(r)) }
+		config.Receipts = func(r smpp.Receipt) { c.OnReport(smppReport(r)) }
 	}
 	s.client = smpp.NewClient(config)
 	return s, nil
@@ -192,6 +192,10 @@ func sourceAddress(source string) (smpp.Address, error) {
 // Open begins to bind and returns at once; the provider stays bound until Close. Send opens too, so that Open is there to
 // save the first person the wait and to receive receipts from the start.
 func (p *SMPP) Open() { p.client.Open() }
+
+// Bound opens, waits until the provider is bound, and says why it is not when that is known or ctx ends. No message is
+// sent: it is for trying out address and account.
+func (p *SMPP) Bound(ctx context.Context) error { return p.client.Bound(ctx) }
 
 // Close unbinds, after the answers to what is on its way or five seconds. Messages sent later are Unavailable. The error
 // says that some were left without an answer.
@@ -239,7 +243,7 @@ func (p *SMPP) submit(ctx context.Context, m rekey.Message) (ids []string, err e
 	for _, part := range p.parts(m) {
 		id, err := p.client.Submit(ctx, part)
 		if err != nil {
-			r := refusal(err)
+			r := smppRefusal(err)
 			if len(ids) > 0 {
 				r.Outcome, r.Detail = Unknown, "a part of the text was not taken after others were: "+r.Detail
 			}
@@ -250,8 +254,8 @@ func (p *SMPP) submit(ctx context.Context, m rekey.Message) (ids []string, err e
 	return ids, nil
 }
 
-// refusal is what an error of the client comes to. Its causes are the client's own, which hold nothing of a message (T36).
-func refusal(err error) *Refusal {
+// smppRefusal is what an error of the client comes to. Its causes are the client's own, which hold nothing of a message (T36).
+func smppRefusal(err error) *Refusal {
 	e, ok := errors.AsType[*smpp.Error](err)
 	if !ok {
 		return &Refusal{Outcome: Unknown}
@@ -260,12 +264,12 @@ func refusal(err error) *Refusal {
 	if e.Status != smpp.StatusOK {
 		r.Code = VendorCode(e.Status.String())
 	}
-	switch cause := causeOf(e); e.Stage {
+	switch cause := smppCause(e); e.Stage {
 	case smpp.NotBound:
 		r.Detail = "not bound to the SMSC: " + cause
 		if e.Status != smpp.StatusOK {
 			r.Detail = "the SMSC refuses to bind"
-			if r.Outcome = outcomeOfStatus(e.Status); r.Outcome == RejectedNumber {
+			if r.Outcome = smppOutcome(e.Status); r.Outcome == RejectedNumber {
 				r.Outcome = Unavailable
 			}
 			if r.Outcome == RejectedAccount {
@@ -275,17 +279,17 @@ func refusal(err error) *Refusal {
 	case smpp.NotSent:
 		r.Detail = "not submitted: " + cause
 		if e.Status != smpp.StatusOK {
-			r.Outcome, r.Detail = outcomeOfStatus(e.Status), "not submitted, since the SMSC has asked for fewer messages a moment ago"
+			r.Outcome, r.Detail = smppOutcome(e.Status), "not submitted, since the SMSC has asked for fewer messages a moment ago"
 		}
 	case smpp.Refused:
-		r.Outcome, r.Detail = outcomeOfStatus(e.Status), "it answered submit_sm with this status"
+		r.Outcome, r.Detail = smppOutcome(e.Status), "it answered submit_sm with this status"
 	default:
 		r.Outcome, r.Detail = Unknown, "submitted: "+cause
 	}
 	return r
 }
 
-func causeOf(e *smpp.Error) string {
+func smppCause(e *smpp.Error) string {
 	switch {
 	case e.Cause == nil:
 		return "no cause is known"
@@ -299,8 +303,8 @@ func causeOf(e *smpp.Error) string {
 	return e.Cause.Error()
 }
 
-// outcomeOfStatus is the table of SMPP.
-func outcomeOfStatus(s smpp.Status) Outcome {
+// smppOutcome is the table of SMPP.
+func smppOutcome(s smpp.Status) Outcome {
 	switch s {
 	case 0x00:
 		return Sent
@@ -314,9 +318,9 @@ func outcomeOfStatus(s smpp.Status) Outcome {
 	return RejectedNumber
 }
 
-// report is a receipt as the rest of the service knows it. An id is all that ties it to its message. UNKNOWN is what SMSCs
+// smppReport is a receipt as the rest of the service knows it. An id is all that ties it to its message. UNKNOWN is what SMSCs
 // say when they have given up without learning more.
-func report(r smpp.Receipt) Report {
+func smppReport(r smpp.Receipt) Report {
 	state := Undelivered
 	switch r.State {
 	case smpp.Delivered:
