@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"rekey/cmd/rekey/databases"
-	"rekey/sms"
 	"rekey/userdb"
 )
 
@@ -42,7 +41,9 @@ func (c *doctorCommand) Run(t *terminal) error {
 		if err := d.stores(t.ctx, l); err != nil {
 			return err
 		}
-		d.messages(l)
+		if err := d.messages(t.ctx, l); err != nil {
+			return err
+		}
 	}
 	mend := 0
 	for _, f := range d.Findings {
@@ -154,20 +155,6 @@ func notThere(source databases.Source) bool {
 	}
 	_, err := os.Stat(source.Database())
 	return errors.Is(err, fs.ErrNotExist)
-}
-
-// messages tells by whom messages go. Whether the providers can be made is a matter of the configuration.
-func (d *diagnosis) messages(l *loaded) {
-	delivery, err := newDelivery(&l.config, nil)
-	if err != nil {
-		return // the configuration's faults say so
-	}
-	for _, name := range l.used() {
-		if _, inbox := delivery.providers[name].(*sms.Inbox); inbox {
-			d.find("messages.inbox", userdb.Advice, "sms.order", "Messages by "+name+" go to an inbox, which is for trying out: they reach no phone.")
-		}
-	}
-	d.find("messages.providers", userdb.Fine, "sms.order", "Messages go by "+strings.Join(l.SMS.Order, ", then ")+". To try one: rekey sms send --to M.")
 }
 
 func (d *diagnosis) print(t *terminal, asJSON bool) error {

@@ -9,13 +9,16 @@ import (
 	"math/big"
 	"slices"
 	"strings"
+	"text/tabwriter"
+	"unicode/utf8"
 
 	"rekey"
 	"rekey/sms"
 )
 
 type smsCommand struct {
-	Send smsSendCommand `cmd:"" help:"Send one test message, and show what the provider says."`
+	Send     smsSendCommand     `cmd:"" help:"Send one test message, and show what the provider says."`
+	Receipts smsReceiptsCommand `cmd:"" help:"Print where the vendors send their receipts to, and what to configure there."`
 }
 
 func (*smsCommand) Help() string {
@@ -33,14 +36,15 @@ type smsSendCommand struct {
 
 func (*smsSendCommand) Help() string {
 	return `Sends one real message through one provider, with a code that opens nothing, and shows the provider's own answer.
-No budget is charged.
+No budget is charged. With --dry-run nothing is sent: it shows the request, the text, how many short messages it
+comes to, and their price.
 
 Example:
 
     rekey sms send --to 13800000001 --provider gateway`
 }
 
-func (c *smsSendCommand) Run(t *terminal) error {
+func (c *smsSendCommand) Run(t *terminal) (err error) {
 	l, err := c.load(t, false)
 	if err != nil {
 		return err
@@ -49,10 +53,11 @@ func (c *smsSendCommand) Run(t *terminal) error {
 	if err != nil {
 		return err
 	}
-	d, err := newDelivery(&l.config, nil)
+	d, err := l.delivery()
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, d.close()) }()
 	name := c.Provider
 	if name == "" {
 		name = d.failover.Route(to)[0]
@@ -69,7 +74,7 @@ func (c *smsSendCommand) Run(t *terminal) error {
 	if err != nil {
 		return fmt.Errorf("provider %s: %w", name, err)
 	}
-	if _, err := fmt.Fprintf(t.stdout, "Provider %s would be handed:\n\n%s\n", name, strings.TrimRight(preview, "\n")); err != nil || c.DryRun {
+	if _, err := fmt.Fprintf(t.stdout, "Provider %s would be handed:\n\n%s\n\n%s", name, strings.TrimRight(preview, "\n"), d.bill(&l.config, name, m)); err != nil || c.DryRun {
 		return err
 	}
 	if provider == d.inbox {
@@ -85,16 +90,57 @@ func (c *smsSendCommand) Run(t *terminal) error {
 			return err
 		}
 	}
-	switch {
-	case errors.Is(err, rekey.ErrRejected):
+	switch sms.OutcomeOf(err) {
+	case sms.Sent:
+	case sms.RejectedNumber:
 		return fmt.Errorf("provider %s refused the message; its answer says why: %w", name, err)
-	case errors.Is(err, rekey.ErrUnavailable):
-		return fmt.Errorf("provider %s could not be reached or did not serve us; check its url and your network: %w", name, err)
-	case err != nil:
+	case sms.RejectedAccount:
+		return fmt.Errorf("provider %s refuses every message of this account; its answer says what to mend: %w", name, err)
+	case sms.Throttled, sms.Unavailable:
+		return fmt.Errorf("provider %s could not be reached or did not serve us; check its address and your network: %w", name, err)
+	default:
 		return fmt.Errorf("provider %s gave no clear answer; the message may be on its way: %w", name, err)
 	}
 	_, err = fmt.Fprintf(t.stdout, "\nProvider %s took the message.\n", name)
 	return err
+}
+
+// delivery is the providers as rekey serve would have them, for a command: nobody is told of anything. Keys are not
+// required; without them the addresses of receipts are left out.
+func (l *loaded) delivery() (*delivery, error) {
+	var o surroundings
+	if len(l.Keys) > 0 {
+		keys, err := keyring(l.Keys, l.IndexKey)
+		if err != nil {
+			return nil, fmt.Errorf("keys: %w", err)
+		}
+		o.keys = keys
+	}
+	return newDelivery(&l.config, o)
+}
+
+// bill is what a message says and comes to. The text of a template that is registered with a vendor is not known here.
+func (d *delivery) bill(c *config, name string, m rekey.Message) string {
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	p := c.SMS.Providers[name]
+	if k, ok := kindOf(p.kind()); ok && k.has("template") {
+		fmt.Fprintln(w, "Text:\tthe vendor's own, which it fills from the template named above")
+	} else {
+		text := d.texts.Text(m)
+		fmt.Fprintf(w, "Text:\t%s\n", strings.ReplaceAll(text, "\n", "\n\t"))
+		fmt.Fprintf(w, "Encoding:\t%v, %d characters\n", sms.Measure(text).Encoding, utf8.RuneCountInString(text))
+	}
+	fmt.Fprintf(w, "Messages:\t%d\n", d.providers[name].Segments(m))
+	price := "not known; see sms.providers." + tomlKey(name) + ".price"
+	if p.kind() == "inbox" {
+		price = "0"
+	} else if n := d.failover.Price(name, m); n > 0 {
+		price = spellAmount(n)
+	}
+	fmt.Fprintf(w, "Price:\t%s\n", price)
+	_ = w.Flush() // into a strings.Builder, which takes all
+	return b.String()
 }
 
 // testMessage is a message whose code belongs to no record, so that it opens nothing (T12).

@@ -48,10 +48,12 @@ type config struct {
 		Blocklist bool
 	}
 	SMS struct {
-		Order     []string
-		Sign      string
-		Routes    map[string][]string
-		Providers map[string]*providerConfig
+		Order           []string
+		Sign            string
+		Routes          map[string][]string
+		ReceiptFailover bool
+		ReceiptWait     time.Duration
+		Providers       map[string]*providerConfig
 	}
 	Page struct {
 		Title, Logo, Brand, BrandDark, Support, Consent, DoneURL string
@@ -76,17 +78,6 @@ type limitsConfig struct {
 	AddressNumberDay, AddressLookups, AddressLookupsDay        int
 	ServiceLookupsDay                                          int
 	ConversionFloor                                            float64
-}
-
-// providerConfig is one table of [sms.providers].
-type providerConfig struct {
-	Type, Endpoint                          string
-	Timeout                                 time.Duration
-	Price                                   int64 // in millionths
-	Weight                                  int
-	URL, Method, ContentType, Body, Success string
-	Headers                                 map[string]string
-	Secret                                  string
 }
 
 // origin says where a value comes from. The zero origin is the default.

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
 	"regexp"
 	"runtime"
@@ -36,7 +35,7 @@ func (l *loaded) check() {
 	l.checkNumbers()
 	l.checkCodes()
 	l.checkProviders()
-	_, err := newDelivery(&l.config, nil)
+	_, err := newDelivery(&l.config, surroundings{})
 	l.addAll(errors.Join(err, l.inUse()))
 }
 
@@ -166,82 +165,8 @@ func judgedByWeb(o web.Options) error {
 	return errors.Join(faults...)
 }
 
-var providerName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`)
-
-// inboxName is the provider that needs no table: the default of sms.order.
-const inboxName = "inbox"
-
-func (l *loaded) checkProviders() {
-	variables := map[string]string{}
-	for _, name := range slices.Sorted(maps.Keys(l.SMS.Providers)) {
-		p, at := l.SMS.Providers[name], "sms.providers."+tomlKey(name)
-		if !providerName.MatchString(name) {
-			l.object(at+".type", "stands under a name that is not made of small letters, digits, - and _; rename the table")
-		}
-		if other, twice := variables[variable(at)]; twice {
-			l.object(at+".type", "has the same environment variables as provider "+other+"; rename one")
-		}
-		variables[variable(at)] = name
-		if p.Type == "" {
-			l.object(at+".type", "is required; write \"http\" for a gateway, or \"inbox\" for trying out")
-		}
-		if p.Type == "inbox" && l.secure() {
-			l.object(at+".type", "is an inbox, which is for trying out, but public_origin is https; remove the table, or make it a gateway")
-		}
-		if slices.Contains(vendors, p.Type) {
-			// The settings of the vendor are not misspelt, they are only early.
-			l.faults = slices.DeleteFunc(l.faults, func(f fault) bool {
-				return strings.HasPrefix(f.key, at+".") && f.key != at+".type"
-			})
-			continue
-		}
-		for _, s := range l.settings {
-			setting, ours := strings.CutPrefix(s.key, at+".")
-			if !ours || s.origin == (origin{}) {
-				continue
-			}
-			switch {
-			case setting == "endpoint":
-				l.object(s.key, "belongs to vendors; remove it, an http provider has url")
-			case p.Type == "inbox" && !slices.Contains([]string{"type", "timeout", "price", "weight"}, setting):
-				l.object(s.key, "is no setting of an inbox; remove it")
-			}
-		}
-	}
-}
-
-// inUse is the faults that hang on the providers that messages really go to, as newDelivery tells its own.
-func (l *loaded) inUse() error {
-	var faults []error
-	inbox := func(setting string, names []string) {
-		if l.secure() && l.SMS.Providers[inboxName] == nil && slices.Contains(names, inboxName) {
-			faults = append(faults, fmt.Errorf("%s: sends codes to an inbox, which is for trying out, but public_origin is https; name a provider that reaches phones", setting))
-		}
-	}
-	inbox("sms.order", l.SMS.Order)
-	for _, calling := range slices.Sorted(maps.Keys(l.SMS.Routes)) {
-		inbox(fmt.Sprintf("sms.routes.%q", calling), l.SMS.Routes[calling])
-	}
-	for _, name := range l.used() {
-		if p := l.SMS.Providers[name]; p != nil && p.Type != "inbox" && p.Price == 0 && l.Limits.ServiceSpendDay > 0 {
-			faults = append(faults, fmt.Errorf("sms.providers.%s.price: is required for limits.service_spend_day to stop anything; write the price of one message", tomlKey(name)))
-		}
-	}
-	return errors.Join(faults...)
-}
-
 // secure reports whether people come from the Internet, by https: then no code may be where others can read it (T36).
 func (l *loaded) secure() bool { return strings.HasPrefix(strings.ToLower(l.PublicOrigin), "https:") }
-
-// used is the providers that the order or a route names.
-func (c *config) used() []string {
-	names := slices.Clone(c.SMS.Order)
-	for _, route := range c.SMS.Routes {
-		names = append(names, route...)
-	}
-	slices.Sort(names)
-	return slices.Compact(names)
-}
 
 // addAll notes the faults that a part found itself: joined errors, each beginning with its setting, or with the path of
 // an entry of one that is a table, such as sms.routes."852".
@@ -271,6 +196,9 @@ func (l *loaded) addAll(err error) {
 	}
 }
 
+// bareKey is a key that TOML wants no quotes around (v1.0.0, "Keys").
+var bareKey = regexp.MustCompile(`^[A-Za-z0-9_-]+`)
+
 // part takes a sentence apart: the setting it is about, the key it begins with, which is that setting's or that of an
 // entry of it, and the rest. Without a setting all of it is the rest.
 func (l *loaded) part(sentence string) (s *setting, key, text string) {
@@ -281,12 +209,15 @@ func (l *loaded) part(sentence string) (s *setting, key, text string) {
 		}
 		entry := ""
 		if dotted, ok := strings.CutPrefix(rest, "."); ok {
-			// Where the name is no setting of ours, it is that of an entry, which is always quoted.
-			quoted, err := strconv.QuotedPrefix(dotted)
-			if err != nil {
+			// Where the name is no setting of ours, it is that of an entry, which is quoted where TOML wants it.
+			name := bareKey.FindString(dotted)
+			if quoted, err := strconv.QuotedPrefix(dotted); err == nil {
+				name = quoted
+			}
+			if name == "" {
 				continue
 			}
-			entry = "." + quoted
+			entry = "." + name
 		}
 		if text, ok := strings.CutPrefix(rest[len(entry):], ": "); ok {
 			return candidate, candidate.key + entry, text

@@ -7,7 +7,6 @@ import (
 
 	"rekey"
 	"rekey/cmd/rekey/databases"
-	"rekey/sms"
 )
 
 // setting is one key of the configuration.
@@ -91,6 +90,8 @@ func (c *config) declare() []*setting {
 		{key: "sms.order", initial: "inbox", value: list(&c.SMS.Order, nil)},
 		{key: "sms.sign", initial: "示例网", value: text(&c.SMS.Sign)},
 		{key: "sms.routes", value: lists(&c.SMS.Routes)},
+		{key: "sms.receipt_failover", initial: "false", value: truth(&c.SMS.ReceiptFailover)},
+		{key: "sms.receipt_wait", initial: "30s", value: duration(&c.SMS.ReceiptWait, between(5*time.Second, 10*time.Minute, spellDuration))},
 
 		{key: "page.title", value: text(&c.Page.Title, printable)},
 		{key: "page.logo", value: text(&c.Page.Logo, later)},
@@ -114,27 +115,6 @@ func (c *config) declare() []*setting {
 		{key: "admin.token", value: text(&c.Admin.Token, optional(longToken)), hide: hideAll},
 	}
 }
-
-// declare is every setting of a provider that this version speaks to; at is the path of its table, with a dot.
-func (p *providerConfig) declare(at string) []*setting {
-	return []*setting{
-		{key: at + "type", value: text(&p.Type, optional(known([]string{"inbox", "http"}, vendors...)))},
-		{key: at + "endpoint", value: text(&p.Endpoint)},
-		{key: at + "timeout", initial: "5s", value: duration(&p.Timeout, between(100*time.Millisecond, sms.DefaultBudget, spellDuration))},
-		{key: at + "price", initial: "0", value: money(&p.Price)},
-		{key: at + "weight", initial: "1", value: whole(&p.Weight, onlyNumber(1))},
-		{key: at + "url", value: text(&p.URL), hide: hideURL},
-		{key: at + "method", initial: "POST", value: text(&p.Method)},
-		{key: at + "content_type", initial: "application/json", value: text(&p.ContentType)},
-		{key: at + "headers", value: table(&p.Headers), hide: hideAll},
-		{key: at + "body", value: text(&p.Body), hide: hideTemplate},
-		{key: at + "success", value: text(&p.Success)},
-		{key: at + "secret", value: text(&p.Secret), hide: hideAll},
-	}
-}
-
-// vendors are the types of providers that this version does not speak to yet.
-var vendors = []string{"aliyun", "aliyun-verify", "tencent", "twilio", "aws", "smpp"}
 
 // hiding makes of a value, written as TOML, what may be shown of it, and reports whether it holds a secret.
 type hiding func(shown string) (masked string, secret bool)

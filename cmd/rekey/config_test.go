@@ -163,8 +163,8 @@ func TestEveryValueComesFromEnvironmentThenFileThenDefault(t *testing.T) {
 			t.Errorf("%s is %s, want %s", key, got, want)
 		}
 	}
-	if l.Limits.ServiceSpendDay != 12_500_000 || l.SMS.Providers["gateway"].Price != 45_000 || l.Codes.Lifetime != 4*time.Minute {
-		t.Errorf("values are %d, %d, %v", l.Limits.ServiceSpendDay, l.SMS.Providers["gateway"].Price, l.Codes.Lifetime)
+	if l.Limits.ServiceSpendDay != 12_500_000 || l.SMS.Providers["gateway"].Price[""] != 45_000 || l.Codes.Lifetime != 4*time.Minute {
+		t.Errorf("values are %d, %d, %v", l.Limits.ServiceSpendDay, l.SMS.Providers["gateway"].Price[""], l.Codes.Lifetime)
 	}
 }
 

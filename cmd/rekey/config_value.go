@@ -178,38 +178,47 @@ func spellDuration(d time.Duration) string {
 // money reads an amount in the operator's unit, at most six decimals, and keeps it in millionths: binary fractions
 // would not add up.
 func money(p *int64, rules ...func(int64) error) value {
-	parse := func(s string) error {
-		wrong := errForm("an amount with at most six decimals", `"0.045"`)
-		units, decimals, _ := strings.Cut(s, ".")
-		if units == "" || len(units) > 12 || len(decimals) > 6 || strings.HasSuffix(s, ".") {
-			return wrong
+	take := func(v any) error {
+		n, err := amount(v)
+		if err == nil {
+			*p = n
 		}
-		n, err := strconv.ParseUint(units+decimals+strings.Repeat("0", 6-len(decimals)), 10, 63)
-		if err != nil {
-			return wrong
-		}
-		*p = int64(n)
-		return nil
+		return err
 	}
 	return value{
-		text: parse,
-		toml: func(v any) error {
-			switch n := v.(type) {
-			case string:
-				return parse(n)
-			case int64:
-				return parse(strconv.FormatInt(n, 10))
-			case float64:
-				return parse(strconv.FormatFloat(n, 'f', -1, 64))
-			}
-			return errForm("an amount with at most six decimals", `"0.045"`)
-		},
-		show: func() string {
-			s := fmt.Sprintf("%d.%06d", *p/1_000_000, *p%1_000_000)
-			return quote(strings.TrimSuffix(strings.TrimRight(s, "0"), "."))
-		},
+		text:  func(s string) error { return take(s) },
+		toml:  take,
+		show:  func() string { return showAmount(*p) },
 		judge: all(p, rules),
 	}
+}
+
+// amount is money in millionths, as the file or the environment has it.
+func amount(v any) (int64, error) {
+	var s string
+	switch n := v.(type) {
+	case string:
+		s = n
+	case int64:
+		s = strconv.FormatInt(n, 10)
+	case float64:
+		s = strconv.FormatFloat(n, 'f', -1, 64)
+	}
+	units, decimals, _ := strings.Cut(s, ".")
+	if units != "" && len(units) <= 12 && len(decimals) <= 6 && !strings.HasSuffix(s, ".") {
+		if n, err := strconv.ParseUint(units+decimals+strings.Repeat("0", 6-len(decimals)), 10, 63); err == nil {
+			return int64(n), nil
+		}
+	}
+	return 0, errForm("an amount with at most six decimals", `"0.045"`)
+}
+
+func showAmount(n int64) string { return quote(spellAmount(n)) }
+
+// spellAmount is millionths as an amount in the operator's unit, such as 0.045.
+func spellAmount(n int64) string {
+	s := fmt.Sprintf("%d.%06d", n/1_000_000, n%1_000_000)
+	return strings.TrimSuffix(strings.TrimRight(s, "0"), ".")
 }
 
 // list reads a list of strings; in the environment they stand between commas, or one a line in a file that a variable

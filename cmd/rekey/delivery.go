@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
 
+	"rekey"
 	"rekey/sms"
 )
 
@@ -16,12 +19,25 @@ type delivery struct {
 	texts     *sms.Texts
 	providers map[string]sms.Provider // by configured name
 	failover  *sms.Failover
-	inbox     *sms.Inbox // nil: no provider is one
+	inbox     *sms.Inbox           // nil: no provider is one
+	sessions  map[string]*sms.SMPP // those of providers that stay connected; open begins it
+}
+
+// surroundings is what delivery works with and whom it tells. The zero value does for judging a configuration; every part
+// may be missing.
+type surroundings struct {
+	keys      *rekey.Keyring    // makes the addresses of receipts; without it no vendor is asked for any
+	awaiting  *sms.Awaiting     // remembers whose receipts are missing
+	transport http.RoundTripper // of all providers over HTTP; nil: sms.NewTransport
+	log       *slog.Logger
+
+	observe func(context.Context, sms.Attempt)
+	change  func(context.Context, sms.Change)
+	report  func(ctx context.Context, provider string, r sms.Report)
 }
 
 // newDelivery makes the providers. Its error joins all faults, each beginning with its setting. All inboxes are one.
-// observe, if not nil, is told of every attempt.
-func newDelivery(c *config, observe func(context.Context, sms.Attempt)) (*delivery, error) {
+func newDelivery(c *config, o surroundings) (*delivery, error) {
 	var faults []error
 	texts, err := sms.NewTexts(sms.TextConfig{Languages: c.Languages, Sign: c.SMS.Sign, Origin: c.PublicOrigin})
 	if err != nil {
@@ -31,36 +47,31 @@ func newDelivery(c *config, observe func(context.Context, sms.Attempt)) (*delive
 			return nil, err
 		}
 	}
-	d := &delivery{texts: texts, providers: map[string]sms.Provider{}}
-	entries := map[string]sms.Entry{}
-	transport := sms.NewTransport()
-	inbox := func() *sms.Inbox {
-		if d.inbox == nil {
-			d.inbox = sms.NewInbox(texts)
-		}
-		return d.inbox
+	if o.transport == nil {
+		o.transport = sms.NewTransport()
 	}
-	for name, p := range c.SMS.Providers {
-		var provider sms.Provider
-		switch p.Type {
-		case "inbox":
-			provider = inbox()
-		case "http":
-			gateway, err := newGateway(p, texts, transport)
+	d := &delivery{texts: texts, providers: map[string]sms.Provider{}, sessions: map[string]*sms.SMPP{}}
+	entries := map[string]sms.Entry{}
+	for _, name := range slices.Sorted(maps.Keys(c.SMS.Providers)) {
+		p := c.SMS.Providers[name]
+		provider, err := d.provider(c, name, p, o)
+		if err != nil {
 			faults = append(faults, below("sms.providers."+tomlKey(name), mendable(err)))
-			provider = gateway
 		}
 		d.providers[name] = provider
-		entries[name] = sms.Entry{Sender: provider, Price: p.Price, Timeout: p.Timeout}
+		entries[name] = sms.Entry{
+			Sender: provider, Prices: p.Price, Weight: p.Weight, Timeout: p.Timeout, Vendor: p.vendor(), Receipts: p.Receipts,
+		}
 	}
 	for _, name := range c.used() {
 		if name == inboxName && d.providers[name] == nil {
-			d.providers[name] = inbox()
-			entries[name] = sms.Entry{Sender: inbox()}
+			d.providers[name] = d.theInbox()
+			entries[name] = sms.Entry{Sender: d.theInbox()}
 		}
 	}
 	d.failover, err = sms.NewFailover(sms.FailoverConfig{
-		Providers: entries, Order: c.SMS.Order, Routes: c.SMS.Routes, Observe: observe,
+		Providers: entries, Order: c.SMS.Order, Routes: c.SMS.Routes, Awaiting: o.awaiting,
+		Observe: o.observe, Change: o.change, Log: o.log,
 	})
 	if err := errors.Join(append(faults, err)...); err != nil {
 		return nil, err
@@ -68,15 +79,28 @@ func newDelivery(c *config, observe func(context.Context, sms.Attempt)) (*delive
 	return d, nil
 }
 
-func newGateway(p *providerConfig, texts *sms.Texts, transport http.RoundTripper) (*sms.HTTP, error) {
-	contentType := p.ContentType
-	if p.Method == http.MethodGet && contentType == "application/json" {
-		contentType = "" // the default, which has no meaning without a body
+func (d *delivery) theInbox() *sms.Inbox {
+	if d.inbox == nil {
+		d.inbox = sms.NewInbox(d.texts)
 	}
-	return sms.NewHTTP(sms.HTTPConfig{
-		URL: p.URL, Method: p.Method, ContentType: contentType, Headers: p.Headers, Body: p.Body,
-		Success: p.Success, Secret: p.Secret, Timeout: p.Timeout, Texts: texts, Transport: transport,
-	})
+	return d.inbox
+}
+
+// open begins the sessions of the providers that stay connected. close ends them, once no message is under way.
+func (d *delivery) open() {
+	for _, session := range d.sessions {
+		session.Open()
+	}
+}
+
+func (d *delivery) close() error {
+	var all []error
+	for _, name := range slices.Sorted(maps.Keys(d.sessions)) {
+		if err := d.sessions[name].Close(); err != nil {
+			all = append(all, fmt.Errorf("provider %s: %w", name, err))
+		}
+	}
+	return errors.Join(all...)
 }
 
 // mendable says of a broken template what to do: the errors of package text/template, all of which begin with "template: ",

@@ -141,13 +141,17 @@ func newHouse(ctx context.Context, c *config, log *slog.Logger) (h *house, err e
 	if h.keys, err = keyring(c.Keys, c.IndexKey); err != nil {
 		return h, fmt.Errorf("keys: %w", err)
 	}
-	if h.delivery, err = newDelivery(c, h.observe); err != nil {
-		return h, err
-	}
 	if h.users, err = openUsers(ctx, c, &h.databases, log); err != nil {
 		return h, err
 	}
 	if h.codes, err = h.databases.Codes(ctx, "codes.store", c.Codes.Store); err != nil {
+		return h, err
+	}
+	around := surroundings{keys: h.keys, log: log, observe: h.observe, change: h.changed, report: h.reported}
+	if c.SMS.ReceiptFailover {
+		around.awaiting = sms.NewAwaiting(h.codes, h.keys, c.SMS.ReceiptWait)
+	}
+	if h.delivery, err = newDelivery(c, around); err != nil {
 		return h, err
 	}
 	if h.policy, err = rekey.NewPolicy(c.Password.Policy, c.Password.Blocklist); err != nil {
@@ -161,18 +165,22 @@ func newHouse(ctx context.Context, c *config, log *slog.Logger) (h *house, err e
 		FindTime:  users.StepTime(),
 		Directory: h.users, Codes: h.codes, Limiter: h.codes, Sender: h.delivery.failover, Recorder: recorder{log},
 		Keys: h.keys, Plan: h.plan, Policy: h.policy, Disclosure: c.Disclosure,
-		Code: c.codeSettings(), Limits: c.limits(), Proof: c.proofMode(), MaxPrice: h.delivery.failover.MaxPrice(),
+		Code: c.codeSettings(), Limits: c.limits(), Proof: c.proofMode(), MaxPrice: h.delivery.failover.MaxPrice,
 	})
 	return h, err
 }
 
-// close closes what newHouse opened, codes first: they are written through the databases.
+// close closes what newHouse opened: first the providers, whose receipts are still noted, then the codes, which are
+// written through the databases.
 func (h *house) close() error {
-	var err error
-	if h.codes != nil {
-		err = h.codes.Close()
+	var all []error
+	if h.delivery != nil {
+		all = append(all, h.delivery.close())
 	}
-	return errors.Join(err, h.databases.Close())
+	if h.codes != nil {
+		all = append(all, h.codes.Close())
+	}
+	return errors.Join(append(all, h.databases.Close())...)
 }
 
 // public is the handler of the public side, for people who see it under origin.
@@ -189,15 +197,20 @@ func (h *house) public(origin string) (http.Handler, error) {
 		Service: h.service, Keys: h.keys,
 		BasePath: c.BasePath, PublicOrigin: origin, Origins: c.Origins, CSRFCookie: c.CSRFCookie, CSRFHeader: c.CSRFHeader,
 		TrustedProxies: proxies, Languages: c.Languages, Page: c.pageOptions(), Recorder: recorder{h.log}, Log: h.log,
+		Receipts: h.delivery.receipts(c, h.keys, h.reported, h.log),
 	})
 }
 
 // private is the handler of the private side.
 func (h *house) private() http.Handler {
-	o := admin.Options{Token: h.config.Admin.Token, Log: h.log, Parts: []admin.Part{
-		{Name: "users", Check: h.users.Ping},
-		{Name: "codes", Check: h.codesReady},
-	}}
+	o := admin.Options{
+		Token: h.config.Admin.Token, Log: h.log,
+		Parts: []admin.Part{
+			{Name: "users", Check: h.users.Ping},
+			{Name: "codes", Check: h.codesReady},
+		},
+		Providers: func() any { return h.delivery.failover.Health() },
+	}
 	// An inbox that no message goes to is not there either.
 	for _, name := range h.config.used() {
 		if inbox, ok := h.delivery.providers[name].(*sms.Inbox); ok {

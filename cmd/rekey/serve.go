@@ -108,6 +108,7 @@ func (h *house) serve(ctx context.Context, public, private string) error {
 func (h *house) run(ctx context.Context, sides map[net.Listener]http.Handler) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	h.delivery.open()
 	swept := make(chan struct{})
 	go func() {
 		defer close(swept)
