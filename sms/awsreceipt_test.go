@@ -1,0 +1,33 @@
+package sms
+
+import (
+	"strings"
+	"testing"
+)
+
+// FuzzAWSEvent reads anything that may have been published to the topic: what is taken for a receipt has ids that can be
+// kept and logged.
+func FuzzAWSEvent(f *testing.F) {
+	f.Add(`{"eventType":"TEXT_SUCCESSFUL","isFinal":true,"destinationPhoneNumber":"+14255550156","messageId":"862a8790-60c0-4430-9b2b-658bdexample",` +
+		`"context":{"rekey_message":"m","rekey_calling_code":"1"}}`)
+	f.Add(`{"eventType":"TEXT_BLOCKED","destinationPhoneNumber":"+8613800000001","messageId":"a","context":{"rekey_message":"m","rekey_calling_code":"86"}}`)
+	f.Add(`{"eventType":"TEXT_DELIVERED","context":{"account":"bar"}}`)
+	f.Add(`{"eventType":"TEXT_` + "\\u001b[2J" + `","destinationPhoneNumber":"+8613800000001","messageId":"a","context":{"rekey_message":"m","rekey_calling_code":"86"}}`)
+	f.Add(`{"context":{"rekey_message":null}}`)
+	f.Add("")
+	f.Fuzz(func(t *testing.T, message string) {
+		r, ours, err := awsReport(message)
+		if err != nil || !ours {
+			if r != (Report{}) {
+				t.Errorf("%q: a report beside %v, %v", message, ours, err)
+			}
+			return
+		}
+		if !vendorID(r.ID) || !vendorID(r.Message) || r.To.IsZero() || r.State < Pending || r.State > Undelivered {
+			t.Errorf("%q: got %+v", message, r)
+		}
+		if r.Code != unreadable && (r.Code != VendorCode(r.Code) || !strings.HasPrefix(r.Code, "TEXT_")) {
+			t.Errorf("%q: code %q", message, r.Code)
+		}
+	})
+}
