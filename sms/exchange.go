@@ -94,15 +94,17 @@ func (c *caller) call(ctx context.Context, r request) (answer, error) {
 	var left atomic.Bool
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { left.Store(true) }})
 
+	// A body that the transport can't rewind keeps it from repeating the request on another connection when a kept one
+	// breaks. It would do so for every GET, and for a POST with the header Idempotency-Key or X-Idempotency-Key, after the
+	// provider may have taken the message.
+	body := io.NopCloser(bytes.NewReader(r.body))
+	_, idempotent := r.header["Idempotency-Key"]
+	_, too := r.header["X-Idempotency-Key"]
+	if len(r.body) == 0 && r.method == http.MethodPost && !idempotent && !too {
+		body = http.NoBody // else it would go in chunks, as one whose length nobody knows
+	}
 	req := (&http.Request{
-		Method: r.method,
-		URL:    r.url,
-		Header: r.header,
-		// A body that the transport can't rewind keeps it from repeating the request on another connection when a kept
-		// one breaks. It would do so for every GET, and for a POST with the header Idempotency-Key, after the provider
-		// may have taken the message.
-		Body:          io.NopCloser(bytes.NewReader(r.body)),
-		ContentLength: int64(len(r.body)),
+		Method: r.method, URL: r.url, Header: r.header, Body: body, ContentLength: int64(len(r.body)),
 	}).WithContext(ctx)
 	resp, err := c.client.Do(req)
 	if err != nil {
@@ -113,9 +115,9 @@ func (c *caller) call(ctx context.Context, r request) (answer, error) {
 		return answer{}, &Refusal{Outcome: outcome, Detail: c.cause(ctx, err)}
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
-	whole := err == nil && len(body) <= maxAnswer
-	return answer{status: resp.StatusCode, body: body[:min(len(body), maxAnswer)], whole: whole}, nil
+	said, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	whole := err == nil && len(said) <= maxAnswer
+	return answer{status: resp.StatusCode, body: said[:min(len(said), maxAnswer)], whole: whole}, nil
 }
 
 // cause describes a failed exchange in words that are safe to log. Errors of package net/http are not: they carry the

@@ -1,0 +1,277 @@
+package sms
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"rekey"
+)
+
+// AliyunConfig describes an account at Alibaba Cloud, with its registered signature and template. Its printed form hides
+// everything.
+type AliyunConfig struct {
+	AccessKeyID, AccessKeySecret string     // required: of a RAM user that may send messages and nothing else
+	Sign                         ByLanguage // required: the registered signature (签名), without 【】
+	Template                     ByLanguage // required: the code of the registered template, such as SMS_123456789
+	// Params are the variables of the template. "code" and "min" stand for the variables ${code} and ${min}, the whole
+	// minutes that the code lives; "name=code" and "name=min" for those that are called otherwise. Empty: "code" alone, and
+	// for AliyunVerify "code" and "min", as its gifted templates want it.
+	Params   []string
+	Endpoint string        // scheme and host; empty: the vendor's own
+	Timeout  time.Duration // for one message; 0: DefaultTimeout
+
+	Texts     *Texts            // required, for its languages
+	Transport http.RoundTripper // shared between providers; nil: one of its own, as NewTransport makes it
+}
+
+// Format hides the configuration whatever the verb (T36).
+func (AliyunConfig) Format(f fmt.State, _ rune) { io.WriteString(f, "(Aliyun provider)") }
+
+// Aliyun is the provider "aliyun": the operation SendSms of Alibaba Cloud's short message service (短信服务, dysmsapi,
+// 2017-05-25), for companies with a registered signature and template. What the person reads is the vendor's text, filled
+// from the template; the signature in 【】 is put before it there.
+//
+// The vendor does not recognize a message that is sent twice, so each is handed over once. Its Code says what became of
+// it, whatever the HTTP status; † marks what other people's programs tell of and the vendor's pages do not:
+//
+//	rejected_number   isv.MOBILE_NUMBER_ILLEGAL isv.BUSINESS_LIMIT_CONTROL isv.BLACK_KEY_CONTROL_LIMIT isv.CUSTOMER_REFUSED
+//	                  isv.DOMESTIC_NUMBER_NOT_SUPPORTED
+//	rejected_account  isv.SMS_SIGNATURE_ILLEGAL isv.SMS_SIGN_ILLEGAL isv.SIGN_STATE_ILLEGAL isv.SIGN_NAME_ILLEGAL
+//	                  isv.SMS_SIGNATURE_SCENE_ILLEGAL isv.SMS_TEST_SIGN_TEMPLATE_LIMIT isv.SMS_TEST_NUMBER_LIMIT
+//	                  isv.SMS_TEMPLATE_ILLEGAL isv.TEMPLATE_MISSING_PARAMETERS isv.TEMPLATE_PARAMS_ILLEGAL
+//	                  isv.SMS_TEST_TEMPLATE_PARAMS_ILLEGAL isv.INVALID_JSON_PARAM isv.PARAM_LENGTH_LIMIT
+//	                  isv.PARAM_NOT_SUPPORT_URL isv.SMS_CONTENT_ILLEGAL isv.SMS_CONTENT_MISMATCH_TEMPLATE_TYPE
+//	                  isv.UNSUPPORTED_CONTENT isv.INVALID_PARAMETERS
+//	                  isv.OUT_OF_SERVICE isv.AMOUNT_NOT_ENOUGH isv.DAY_LIMIT_CONTROL isv.MONTH_LIMIT_CONTROL
+//	                  isv.PRODUCT_UN_SUBSCRIPT isv.PRODUCT_UNSUBSCRIBE isv.ACCOUNT_NOT_EXISTS isv.ACCOUNT_ABNORMAL
+//	                  isv.SECURITY_FROZEN_ACCOUNT isv.DENY_IP_RANGE isp.RAM_PERMISSION_DENY
+//	                  SignatureDoesNotMatch IncompleteSignature InvalidAccessKeyId.* InvalidTimeStamp.* IllegalTimestamp
+//	                  Forbidden.* NoPermission.*† InvalidVersion InvalidAction.* InvalidApi.* InvalidProduct.*
+//	                  InvalidProtocol.* UnsupportedHTTPMethod
+//	throttled         Throttling.*
+//	unavailable       ServiceUnavailable
+//	unknown           isp.* isv.SYSTEM_ERROR† InternalError SignatureNonceUsed
+//
+// Sources: https://help.aliyun.com/zh/sms/developer-reference/api-error-codes and, for what the vendor's API gateway says
+// itself, https://help.aliyun.com/document_detail/434846.html. The numbers' own limits are one message a minute, five an
+// hour and ten in 24 hours for a signature, and forty in 24 hours for all of the vendor's customers together
+// (https://help.aliyun.com/document_detail/2881383.html): another vendor may still pass the message. A wrong form of the
+// number has a code of its own, so that other invalid parameters come from the settings. isp.* are faults on the vendor's
+// side of which it does not say whether they came before or after the message was handed on; a nonce used before means
+// that something on the way repeated the request, the first of which may have passed. Other codes: a 2xx, as a refusal of
+// this message, since it says that it was not sent; else by the HTTP status.
+type Aliyun struct{ aliyun }
+
+// aliyun is what the two APIs of the vendor have in common.
+type aliyun struct {
+	caller
+	acs3
+	endpoint       url.URL
+	sign, template ByLanguage
+	variables      []templateVariable
+	texts          *Texts
+}
+
+// templateVariable is a variable of a registered template.
+type templateVariable struct {
+	name    string
+	minutes bool // it takes the code's life in minutes; else the code
+}
+
+// NewAliyun makes the provider. Its error joins all faults (errors.Join), each a sentence that begins with the setting's
+// name within sms.providers.NAME.
+func NewAliyun(c AliyunConfig) (*Aliyun, error) {
+	a, err := newAliyun(c, "https://dysmsapi.aliyuncs.com", acs3{action: "SendSms", version: "2017-05-25"}, []string{"code"})
+	if err != nil {
+		return nil, err
+	}
+	return &Aliyun{a}, nil
+}
+
+func newAliyun(c AliyunConfig, endpoint string, api acs3, params []string) (aliyun, error) {
+	api.keyID, api.secret = c.AccessKeyID, c.AccessKeySecret
+	a := aliyun{
+		caller: newCaller(c.Transport, c.Timeout), acs3: api,
+		sign: maps.Clone(c.Sign), template: maps.Clone(c.Template), texts: c.Texts,
+	}
+	var faults []error
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	for _, key := range [][2]string{{"access_key_id", c.AccessKeyID}, {"access_key_secret", c.AccessKeySecret}} {
+		if key[1] == "" {
+			fault("%s: is required; make one for a RAM user that may send messages and nothing else", key[0])
+		} else if strings.ContainsFunc(key[1], notInKey) {
+			fault("%s: there are no spaces and commas in the vendor's keys; copy it anew", key[0])
+		}
+	}
+	if c.Endpoint == "" {
+		c.Endpoint = endpoint
+	}
+	if u, err := url.Parse(c.Endpoint); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" ||
+		u.User != nil || u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "" {
+		fault("endpoint: write scheme and host alone, such as %s", endpoint)
+	} else {
+		a.endpoint = url.URL{Scheme: u.Scheme, Host: u.Host, Path: "/"}
+	}
+	if len(c.Params) == 0 {
+		c.Params = params
+	}
+	for i, param := range c.Params {
+		v, ok := parseTemplateVariable(param)
+		switch {
+		case !ok:
+			fault("params: element %d: write code, min, NAME=code or NAME=min, NAME as in the template without ${}", i+1)
+		case slices.ContainsFunc(a.variables, func(other templateVariable) bool { return other.name == v.name }):
+			fault("params: element %d: the variable %s is there already", i+1, v.name)
+		default:
+			a.variables = append(a.variables, v)
+		}
+	}
+	if !slices.ContainsFunc(a.variables, func(v templateVariable) bool { return !v.minutes }) {
+		fault("params: none of the variables is the code")
+	}
+	if c.Timeout < 0 {
+		fault("timeout: must not be negative")
+	}
+	if c.Texts == nil {
+		fault("text: an Aliyun provider needs Texts")
+	} else {
+		faults = append(faults, c.Sign.Faults("sign", c.Texts.Languages())...)
+		faults = append(faults, c.Template.Faults("template", c.Texts.Languages())...)
+	}
+	faults = append(faults, c.Sign.each("sign", func(sign string) string {
+		if strings.ContainsFunc(sign, notInSign) {
+			return "write it without 【】, which the vendor adds"
+		}
+		return ""
+	}), c.Template.each("template", func(code string) string {
+		if strings.ContainsFunc(code, notInKey) {
+			return "is the template's code, such as SMS_123456789"
+		}
+		return ""
+	}))
+	return a, errors.Join(faults...)
+}
+
+// notInKey finds what is in no key or code of the vendor's, and would end a header or its field early.
+func notInKey(r rune) bool { return r <= ' ' || r >= unicode.MaxASCII || r == ',' }
+
+func parseTemplateVariable(param string) (templateVariable, bool) {
+	name, kind, named := strings.Cut(param, "=")
+	if !named {
+		kind = name
+	}
+	letters := strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == ""
+	return templateVariable{name: name, minutes: kind == "min"}, name != "" && letters && (kind == "code" || kind == "min")
+}
+
+// Format hides the provider's configuration whatever the verb (T36).
+func (a *aliyun) Format(f fmt.State, _ rune) { io.WriteString(f, "(Aliyun provider)") }
+
+// Segments is 1: the vendor fills the template, whose text is not known here.
+func (a *aliyun) Segments(rekey.Message) int { return 1 }
+
+// fill is sign, template and filled-in variables for m, by the names of their parameters.
+func (a *aliyun) fill(m rekey.Message) map[string]string {
+	tag := a.texts.Language(m.Language)
+	sign, _ := a.sign.For(tag) // New has seen that there is one for each language
+	template, _ := a.template.For(tag)
+	variables := map[string]string{}
+	for _, v := range a.variables {
+		variables[v.name] = m.Code.Reveal()
+		if v.minutes {
+			variables[v.name] = strconv.Itoa(wholeMinutes(m.ExpiresIn))
+		}
+	}
+	filled, err := json.Marshal(variables)
+	if err != nil {
+		panic(err) // a map of strings
+	}
+	return map[string]string{"SignName": sign, "TemplateCode": template, "TemplateParam": string(filled)}
+}
+
+// params are the parameters of SendSms. Numbers of the mainland are written as they are dialled there, others with their
+// calling code and without +.
+func (a *Aliyun) params(m rekey.Message) map[string]string {
+	params := a.fill(m)
+	params["PhoneNumbers"], params["OutId"] = m.To.National(), m.ID
+	if calling := m.To.CallingCode(); calling != mainland {
+		params["PhoneNumbers"] = calling + m.To.National()
+		// Receipts have the number without a +, so that one of +1 reads like one of the mainland: the id tells them apart.
+		params["OutId"] += "." + calling
+	}
+	return params
+}
+
+// mainland is the calling code of mainland China, which shares it with no other country.
+const mainland = "86"
+
+// request is the request with the parameters, without its signature. They stand in the query, where the vendor's
+// description of its operations has them and where its own libraries write them.
+func (a *aliyun) request(params map[string]string) request {
+	u := a.endpoint
+	u.RawQuery = acs3Query(params)
+	return request{method: http.MethodPost, url: &u, header: http.Header{"Accept": {"application/json"}, "User-Agent": {"rekey"}}}
+}
+
+// ask signs and makes the request, once.
+func (a *aliyun) ask(ctx context.Context, params map[string]string) (answer, error) {
+	r := a.request(params)
+	a.acs3.sign(r, time.Now(), rand.Text()) // of 130 random bits
+	return a.call(ctx, r)
+}
+
+// preview is the request as an operator may see it: with sign and template, which are to be checked; the key is masked.
+func (a *aliyun) preview(params map[string]string) string {
+	r := a.request(params)
+	r.header.Set("X-Acs-Action", a.action)
+	r.header.Set("X-Acs-Version", a.version)
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s?", r.method, &a.endpoint)
+	for i, name := range slices.Sorted(maps.Keys(params)) {
+		if i > 0 {
+			b.WriteByte('&')
+		}
+		b.WriteString(name + "=" + params[name])
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.header)) {
+		fmt.Fprintf(&b, "\n%s: %s", name, r.header.Get(name))
+	}
+	fmt.Fprintf(&b, "\nX-Acs-Date: (when it is sent)\nAuthorization: %s Credential=%s,Signature=(made when it is sent)\n", acs3Algorithm, masked)
+	return b.String()
+}
+
+// Send hands m to the vendor. The receipt's ID is the vendor's BizId.
+func (a *Aliyun) Send(ctx context.Context, m rekey.Message) (rekey.Receipt, error) {
+	_, r, err := a.deliver(ctx, m)
+	return r, err
+}
+
+// Try is Send with the vendor's answer.
+func (a *Aliyun) Try(ctx context.Context, m rekey.Message) (string, error) {
+	answer, _, err := a.deliver(ctx, m)
+	return answer.tried(), err
+}
+
+// Preview is the request that Send would make, unescaped.
+func (a *Aliyun) Preview(m rekey.Message) (string, error) { return a.preview(a.params(m)), nil }
+
+func (a *Aliyun) deliver(ctx context.Context, m rekey.Message) (answer, rekey.Receipt, error) {
+	answer, err := a.ask(ctx, a.params(m))
+	if err != nil {
+		return answer, rekey.Receipt{}, err
+	}
+	id, err := answer.aliyun(func(s aliyunAnswer) string { return s.BizID })
+	return answer, rekey.Receipt{ID: id}, err
+}

@@ -1,0 +1,87 @@
+package sms
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+
+	"rekey"
+)
+
+// aliyunReport is one delivery receipt, as SmsReport and DypnsSmsVerifyReport push them in an array
+// (https://help.aliyun.com/zh/sms/developer-reference/smsreport-2,
+// https://help.aliyun.com/zh/pnvs/developer-reference/dypnssmsverifyreport-http). Times and the vendor's text are not read.
+type aliyunReport struct {
+	Phone   string `json:"phone_number"`
+	Success *bool  `json:"success"`
+	ErrCode string `json:"err_code"`
+	BizID   string `json:"biz_id"`
+	OutID   string `json:"out_id"`
+}
+
+// aliyunTaken is the answer that the vendor wants. After any other it pushes again 1, 5 and 10 minutes later.
+const aliyunTaken = `{"code":0,"msg":"接收成功"}`
+
+// Pushed reads the delivery receipts in a request of the vendor's, all of them or none. It signs none of them.
+func (a *aliyun) Pushed(_ context.Context, r *http.Request, body []byte) (Push, error) {
+	if r.Method != http.MethodPost {
+		return Push{}, errors.New("receipts of Alibaba Cloud come by POST")
+	}
+	var pushed []aliyunReport
+	if err := json.Unmarshal(body, &pushed); err != nil || pushed == nil {
+		return Push{}, errors.New("not an array of receipts as Alibaba Cloud pushes them") // the cause quotes the body (T36)
+	}
+	push := Push{ContentType: "application/json", Answer: aliyunTaken}
+	for _, p := range pushed {
+		if p.Success == nil || !vendorID(p.BizID) || p.OutID != "" && !vendorID(p.OutID) {
+			return Push{}, errors.New("a receipt without success or biz_id, or with ids that are none")
+		}
+		report := Report{ID: p.BizID, Code: VendorCode(p.ErrCode), State: Undelivered}
+		switch {
+		case *p.Success:
+			report.State = Delivered
+		case p.ErrCode == "REQUEST_SUCCESS": // the operator has not said anything yet
+			report.State = Pending
+		}
+		// Only messages of ours have an id that tells the calling code.
+		if p.OutID != "" {
+			id, calling, foreign := strings.Cut(p.OutID, ".")
+			if !foreign {
+				calling = mainland
+			}
+			report.Message, report.To = id, aliyunNumber(p.Phone, calling)
+		}
+		push.Reports = append(push.Reports, report)
+	}
+	return push, nil
+}
+
+// aliyunNumber is a number as receipts write it: with the calling code or, in the mainland, mostly without. It is zero where
+// it can't be read; the console's test of the address sends a number with asterisks.
+func aliyunNumber(phone, calling string) rekey.Number {
+	digits := strings.TrimPrefix(strings.TrimPrefix(phone, "+"), "00")
+	national, prefixed := strings.CutPrefix(digits, calling)
+	if calling == mainland {
+		if len(digits) == 11 { // no number of the mainland begins with 86
+			national = digits
+		}
+		n, err := rekey.ChinaMobile(national)
+		if err != nil {
+			return rekey.Number{}
+		}
+		return n
+	}
+	n, err := rekey.NewNumber("", calling, national)
+	if err != nil || !prefixed {
+		return rekey.Number{}
+	}
+	return n
+}
+
+// vendorID says whether s can be an id: printable ASCII without spaces, at most 128 characters. The longest known is
+// BizId with some 30, such as 134523^4351232.
+func vendorID(s string) bool {
+	return s != "" && len(s) <= 128 && !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f })
+}
