@@ -1,0 +1,68 @@
+package sms
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+
+	"rekey"
+)
+
+// tencentReport is one delivery receipt, as the vendor pushes up to 100 of them in an array
+// (https://cloud.tencent.com/document/api/382/59178). Times and the vendor's text are not read.
+type tencentReport struct {
+	SerialNo    string `json:"sid"`
+	CallingCode string `json:"nationcode"`
+	National    string `json:"mobile"`
+	Status      string `json:"report_status"`
+	Code        string `json:"errmsg"`
+	Context     string `json:"ext"` // the SessionContext, for accounts that asked the vendor for it
+}
+
+// tencentTaken is the answer that the vendor wants. After any other it pushes twice more.
+const tencentTaken = `{"result":0,"errmsg":"OK"}`
+
+// Pushed reads the delivery receipts in a request of the vendor's, all of them or none. It signs none of them.
+func (t *Tencent) Pushed(_ context.Context, r *http.Request, body []byte) (Push, error) {
+	if r.Method != http.MethodPost {
+		return Push{}, errors.New("receipts of Tencent Cloud come by POST")
+	}
+	var pushed []tencentReport
+	if err := json.Unmarshal(body, &pushed); err != nil || pushed == nil {
+		return Push{}, errors.New("not an array of receipts as Tencent Cloud pushes them") // the cause quotes the body (T36)
+	}
+	push := Push{ContentType: "application/json", Answer: tencentTaken}
+	for _, p := range pushed {
+		report := Report{ID: p.SerialNo, To: tencentNumber(p.CallingCode, p.National), Code: VendorCode(p.Code)}
+		switch p.Status {
+		case "SUCCESS":
+			report.State = Delivered
+		case "FAIL":
+			report.State = Undelivered
+		default:
+			return Push{}, errors.New("a receipt whose report_status is neither SUCCESS nor FAIL")
+		}
+		if !vendorID(p.SerialNo) {
+			return Push{}, errors.New("a receipt without sid, or with one that is none")
+		}
+		if vendorID(p.Context) {
+			report.Message = p.Context
+		}
+		push.Reports = append(push.Reports, report)
+	}
+	return push, nil
+}
+
+// tencentNumber is the number of a receipt. It is zero where it can't be read: other programs may send by the same
+// application, to what is no mobile number, and that is no reason to refuse the receipts beside it.
+func tencentNumber(calling, national string) rekey.Number {
+	n, err := rekey.NewNumber("", calling, national)
+	if calling == mainland {
+		n, err = rekey.ChinaMobile(national)
+	}
+	if err != nil {
+		return rekey.Number{}
+	}
+	return n
+}
