@@ -101,6 +101,12 @@ func (l *loaded) inUse() error {
 	if l.Limits.ServiceSpendDay > 0 {
 		faults = append(faults, l.unpriced()...)
 	}
+	for _, name := range l.used() {
+		if p := l.SMS.Providers[name]; l.SMS.ReceiptFailover && l.reports(name) && p.Type == "http" && p.ReceiptMobile == "" {
+			faults = append(faults, fmt.Errorf("sms.providers.%s.receipt_mobile: is required for sms.receipt_failover, which must know whom a receipt is about; "+
+				"write the name of that field, or set receipts to false", tomlKey(name)))
+		}
+	}
 	if l.SMS.ReceiptFailover && !slices.ContainsFunc(l.used(), l.reports) {
 		faults = append(faults, errors.New("sms.receipt_failover: no provider in use tells what became of a message, so that nothing would ever follow from it; see receipts, or set it to false"))
 	}

@@ -38,16 +38,6 @@ func laterTrue(b bool) error {
 	return nil
 }
 
-// onlyNumber objects to everything but the one value that this version knows.
-func onlyNumber(this int) func(int) error {
-	return func(n int) error {
-		if n != this {
-			return errLater(fmt.Sprintf("remove the setting, or set it to %d", this))
-		}
-		return nil
-	}
-}
-
 // oneOf takes the listed values.
 func oneOf(all ...string) func(string) error {
 	return func(s string) error {

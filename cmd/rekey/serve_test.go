@@ -28,7 +28,7 @@ type gateway struct {
 	messages []message
 }
 
-type message struct{ ID, Mobile, E164, Code, Text string }
+type message struct{ ID, Mobile, E164, Code, Text, Callback string }
 
 func newGatewayServer(t *testing.T) *gateway {
 	g := &gateway{arrived: make(chan struct{}, 1000), status: http.StatusOK}
