@@ -143,8 +143,8 @@ func (t *Twilio) Format(f fmt.State, _ rune) { io.WriteString(f, "(Twilio provid
 // Segments counts the text.
 func (t *Twilio) Segments(m rekey.Message) int { return Measure(t.texts.Text(m)).Segments }
 
-// form is what is posted for m. The vendor keeps what it can't send at once for ten hours, if it is let: a message whose
-// code has expired by then would cost money and confuse.
+// form is what is posted for m. The vendor keeps what it can't send at once for ten hours, if it is let
+// (https://www.twilio.com/docs/api/errors/90007): a message whose code has expired by then would cost money and confuse.
 func (t *Twilio) form(m rekey.Message) url.Values {
 	form := url.Values{
 		"To": {m.To.E164()}, "Body": {t.texts.Text(m)}, "ValidityPeriod": {strconv.Itoa(max(1, int(m.ExpiresIn/time.Second)))},
