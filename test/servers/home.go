@@ -146,9 +146,12 @@ func (h *home) makeFolder(name string) error {
 func (h *home) log() string { return h.path("log") }
 
 // said is the end of what programs wrote.
-func (h *home) said() string {
+func (h *home) said() string { return tail(h.log()) }
+
+// tail is the end of a file, or why there is none.
+func tail(name string) string {
 	const most = 8 << 10
-	f, err := os.Open(h.log())
+	f, err := os.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "(nothing)"
 	}
