@@ -29,16 +29,33 @@ import (
 //
 // URL, Headers and Body are Go templates (package text/template) over {{.ID}}, {{.Mobile}} (as dialled in its country),
 // {{.E164}}, {{.Code}}, {{.Text}}, {{.Language}} and {{.ExpiresIn}} (seconds), with the functions urlquery, for a value
-// within a URL or a form, and json, which writes a value as JSON with its quotes.
+// within a URL or a form, and json, which writes a value as JSON with its quotes. Beside these seven, {{.Unicode}} says
+// whether the text is beyond the alphabet of GSM, which many gateways must be told, and {{.ReceiptURL}} is where the
+// gateway is to call back with the receipt of this message; it is empty where there are to be none.
 type HTTPConfig struct {
 	URL         string            // absolute, http or https
 	Method      string            // POST, GET or PUT; empty: POST
 	ContentType string            // empty: application/json
 	Headers     map[string]string // name to template
 	Body        string            // empty: the seven fields as a JSON object; with GET there is no body
-	Success     string            // regular expression that the body of a 2xx answer must match; empty: any 2xx is a success
-	Secret      string            // signs requests with the headers of Standard Webhooks; empty: they are not signed
-	Timeout     time.Duration     // for one message; 0: DefaultTimeout
+	// Success is a regular expression that the body of a 2xx answer must match; empty: any 2xx is a success. What a group
+	// named id matches, as in "^OK (?P<id>[0-9]+)", is the gateway's own id of the message.
+	Success string
+	// AccountRefused is a regular expression for the body of an answer that says that no message passes until an operator
+	// acts, such as "invalid password|insufficient credit". It is asked before the status, and after Success. Empty: the
+	// status alone tells, 401 and 402.
+	AccountRefused string
+	Secret         string        // signs requests with the headers of Standard Webhooks; empty: they are not signed
+	Timeout        time.Duration // for one message; 0: DefaultTimeout
+
+	// ReceiptURL is the public address of this provider's receipts, without a query; empty: the templates get none.
+	ReceiptURL string
+	// How the gateway writes its receipts; Pushed says what they must be. The names are those of fields.
+	ReceiptID        string // with the id of the message; empty: id
+	ReceiptStatus    string // with what became of it; empty: status
+	ReceiptMobile    string // with the number that it went to, in E.164 or as {{.Mobile}}; empty: no such field is looked for
+	ReceiptDelivered string // regular expression for the whole of a status that says delivered; empty: the common words
+	ReceiptFailed    string // regular expression for the whole of one that says given up; empty: the common words
 
 	Texts     *Texts            // required
 	Transport http.RoundTripper // shared between providers; nil: one of its own, as NewTransport makes it
@@ -58,7 +75,9 @@ type HTTP struct {
 	method, contentType string
 	url, body           *template.Template // body is nil for GET
 	headers             map[string]*template.Template
-	success             *regexp.Regexp
+	success, account    *regexp.Regexp // nil: not configured
+	receiptURL          string
+	receipt             receiptForm
 	secret              []byte
 	texts               *Texts
 }
@@ -66,7 +85,7 @@ type HTTP struct {
 // Format hides the provider's configuration whatever the verb (T36).
 func (h *HTTP) Format(f fmt.State, _ rune) { io.WriteString(f, "(HTTP provider)") }
 
-// fields are what templates see.
+// fields are what templates see. As JSON they are the default body: the seven fields that gateways are written against.
 type fields struct {
 	ID        string `json:"id"`
 	Mobile    string `json:"mobile"`
@@ -75,14 +94,18 @@ type fields struct {
 	Text      string `json:"text"`
 	Language  string `json:"language"`
 	ExpiresIn int    `json:"expires_in"`
+
+	Unicode    bool   `json:"-"`
+	ReceiptURL string `json:"-"`
 }
 
 // samples are two messages that differ in every field and need quoting in every place, so that a template which forgets
 // urlquery or json is found when it is made, and not by the first message with a space in it.
-func samples() [2]fields {
+func (h *HTTP) samples() [2]fields {
 	return [2]fields{
-		{"0001", "13800000001", "+8613800000001", "123456", "【\"A&B\"】验证码123456。", "zh-CN", 300},
-		{"0002", "2025550123", "+12025550123", "654321", "654321 is your \\ A&B code.\n\n@example.com #654321", "en", 240},
+		{"0001", "13800000001", "+8613800000001", "123456", "【\"A&B\"】验证码123456。", "zh-CN", 300, true, h.receiptAddress("0001")},
+		{"0002", "2025550123", "+12025550123", "654321", "654321 is your \\ A&B code.\n\n@example.com #654321", "en", 240, false,
+			h.receiptAddress("0002")},
 	}
 }
 
@@ -94,6 +117,7 @@ func NewHTTP(c HTTPConfig) (*HTTP, error) {
 		method:      c.Method,
 		contentType: c.ContentType,
 		headers:     map[string]*template.Template{},
+		receiptURL:  c.ReceiptURL,
 		texts:       c.Texts,
 	}
 	var faults []error
@@ -134,11 +158,23 @@ func NewHTTP(c HTTPConfig) (*HTTP, error) {
 		}
 		h.headers[textproto.CanonicalMIMEHeaderKey(name)] = parse(headerSetting(name), c.Headers[name])
 	}
-	if c.Success != "" {
-		var err error
-		if h.success, err = regexp.Compile(c.Success); err != nil {
-			fault("success: not a regular expression: %w", err)
+	pattern := func(setting, text string) *regexp.Regexp {
+		if text == "" {
+			return nil
 		}
+		r, err := regexp.Compile(text)
+		if err != nil {
+			fault("%s: not a regular expression: %w", setting, err)
+		}
+		return r
+	}
+	h.success = pattern("success", c.Success)
+	h.account = pattern("account_refused", c.AccountRefused)
+	h.receipt = newReceiptForm(c, pattern)
+	h.receipt.vendorIDs = h.success != nil && h.success.SubexpIndex(groupID) >= 0
+	if u, err := url.Parse(c.ReceiptURL); c.ReceiptURL != "" && (err != nil || u.Host == "" || u.RawQuery != "" || u.Fragment != "") {
+		// The cause is left out: it quotes the address, whose last part is a secret.
+		fault("receipts: their public address must be absolute, without a query")
 	}
 	if c.Secret != "" {
 		var err error
@@ -155,7 +191,7 @@ func NewHTTP(c HTTPConfig) (*HTTP, error) {
 	if len(faults) > 0 {
 		return nil, errors.Join(faults...)
 	}
-	for _, sample := range samples() {
+	for _, sample := range h.samples() {
 		if _, err := h.render(sample); err != nil {
 			return nil, err
 		}
@@ -193,10 +229,20 @@ func asJSON(v any) (string, error) {
 }
 
 func (h *HTTP) fields(m rekey.Message) fields {
+	text := h.texts.Text(m)
 	return fields{
-		ID: m.ID, Mobile: m.To.National(), E164: m.To.E164(), Code: m.Code.Reveal(), Text: h.texts.Text(m),
+		ID: m.ID, Mobile: m.To.National(), E164: m.To.E164(), Code: m.Code.Reveal(), Text: text,
 		Language: h.texts.Language(m.Language), ExpiresIn: int(m.ExpiresIn / time.Second),
+		Unicode: Measure(text).Encoding == UCS2, ReceiptURL: h.receiptAddress(m.ID),
 	}
+}
+
+// receiptAddress is where the gateway calls back about the message with that id; "": nowhere.
+func (h *HTTP) receiptAddress(id string) string {
+	if h.receiptURL == "" {
+		return ""
+	}
+	return h.receiptURL + "?" + url.Values{paramID: {id}}.Encode()
 }
 
 // render fills the templates; the request is not signed yet. What they yield is checked for every message, so that no
@@ -239,10 +285,13 @@ func (h *HTTP) render(f fields) (request, error) {
 	return r, errors.Join(faults...)
 }
 
-// Send hands m to the gateway. Its receipt is empty: gateways have no common form for theirs.
+// Send hands m to the gateway. Its receipt has the id that success finds in the answer.
 func (h *HTTP) Send(ctx context.Context, m rekey.Message) (rekey.Receipt, error) {
-	_, err := h.deliver(ctx, m)
-	return rekey.Receipt{}, err
+	a, err := h.deliver(ctx, m)
+	if err != nil || !h.receipt.vendorIDs {
+		return rekey.Receipt{}, err
+	}
+	return rekey.Receipt{ID: plainID(string(h.success.FindSubmatch(a.body)[h.success.SubexpIndex(groupID)]))}, nil
 }
 
 // Segments counts the text, which most gateways are sent.
@@ -270,16 +319,21 @@ func (h *HTTP) deliver(ctx context.Context, m rekey.Message) (answer, error) {
 	if err != nil {
 		return a, err
 	}
-	if err := a.verdict(); err != nil || h.success == nil {
+	err = a.verdict()
+	matches := func(r *regexp.Regexp) bool { return a.whole && r != nil && r.Match(a.body) }
+	if err == nil && matches(h.success) {
+		return a, nil
+	}
+	if matches(h.account) {
+		return a, &Refusal{Outcome: RejectedAccount, Code: strconv.Itoa(a.status), Detail: "its answer matches account_refused"}
+	}
+	if err != nil || h.success == nil {
 		return a, err
 	}
-	switch {
-	case !a.whole:
+	if !a.whole {
 		return a, &Refusal{Outcome: Unknown, Code: strconv.Itoa(a.status), Detail: "its answer was cut off, or is longer than 64 KiB"}
-	case !h.success.Match(a.body):
-		return a, &Refusal{Outcome: RejectedNumber, Code: strconv.Itoa(a.status), Detail: "its answer does not match success"}
 	}
-	return a, nil
+	return a, &Refusal{Outcome: RejectedNumber, Code: strconv.Itoa(a.status), Detail: "its answer does not match success"}
 }
 
 // minWebhookSecret is the least length of a signing secret, in bytes: Standard Webhooks, "Signature scheme".

@@ -213,6 +213,12 @@ func TestBadConfigurationIsRefusedWithItsSetting(t *testing.T) {
 		{"Content-Type", sms.HTTPConfig{URL: ok, Headers: map[string]string{"content-type": "text/plain"}}, `headers."content-type"`},
 		{"signature by hand", sms.HTTPConfig{URL: ok, Secret: canaryKey, Headers: map[string]string{"webhook-id": "1"}}, `headers."webhook-id"`},
 		{"success", sms.HTTPConfig{URL: ok, Success: "("}, "success"},
+		{"account_refused", sms.HTTPConfig{URL: ok, AccountRefused: "("}, "account_refused"},
+		{"receipt_delivered", sms.HTTPConfig{URL: ok, ReceiptDelivered: "1)|(2"}, "receipt_delivered"},
+		{"receipt_failed", sms.HTTPConfig{URL: ok, ReceiptFailed: "["}, "receipt_failed"},
+		{"address of receipts with a query", sms.HTTPConfig{URL: ok, ReceiptURL: "https://h/?p=" + canaryPass}, "receipts"},
+		{"address of receipts without a host", sms.HTTPConfig{URL: ok, ReceiptURL: "/" + canaryPass}, "receipts"},
+		{"receipt's address without urlquery", sms.HTTPConfig{URL: ok + "?cb={{.ReceiptURL}} ", ReceiptURL: canaryReceipts}, "url"},
 		{"short secret", sms.HTTPConfig{URL: ok, Secret: "too-short"}, "secret"},
 		{"secret that is no base64", sms.HTTPConfig{URL: ok, Secret: "whsec_" + canaryPass}, "secret"},
 		{"short secret in base64", sms.HTTPConfig{URL: ok, Secret: "whsec_" + base64.StdEncoding.EncodeToString(make([]byte, 23))}, "secret"},
@@ -298,6 +304,11 @@ func TestT36_PreviewShowsTheMessageAndNoSecret(t *testing.T) {
 			URL: "http://h/", Body: `{"auth": {"key": "` + canaryPass + `", "n": 7}, "to": [{{json .Mobile}}]}`,
 		}, "POST http://h/\nContent-Type: application/json\nUser-Agent: rekey\n\n" +
 			`{"auth":{"key":"***","n":"***"},"to":["13912345678"]}` + "\n"},
+		{"where receipts go", sms.HTTPConfig{
+			Method: "GET", URL: `http://h/?cb={{urlquery (print .ReceiptURL "&status=%d")}}`, ReceiptURL: canaryReceipts,
+			Headers: map[string]string{"X-Callback": "{{.ReceiptURL}}"},
+		}, "GET http://h/?cb=https://www.example.com/account/receipts/gateway/***?id=msg_1***\nUser-Agent: rekey\n" +
+			"X-Callback: https://www.example.com/account/receipts/gateway/***?id=msg_1\n"},
 		{"XML", sms.HTTPConfig{
 			URL: "http://h/", ContentType: "text/xml", Body: "<key>" + canaryPass + "</key><to>{{.Mobile}}</to>",
 		}, "POST http://h/\nContent-Type: text/xml\nUser-Agent: rekey\n\n***13912345678***\n"},
@@ -359,39 +370,6 @@ func FuzzAnswer(f *testing.F) {
 		}
 		smstest.CheckSilent(t, err, canaryPass, canaryMobile, canaryCode)
 	})
-}
-
-// BenchmarkHTTPProvider sends signed messages over TLS from eight goroutines a core. handshakes/op near 0 says that the
-// connections are kept.
-func BenchmarkHTTPProvider(b *testing.B) {
-	g := smstest.NewGateway(b, true, smstest.Signed([]byte(canaryKey)), "ok")
-	go func() {
-		for range g.Arrived {
-		}
-	}()
-	transport := sms.NewTransport()
-	transport.TLSClientConfig = g.Server().Client().Transport.(*http.Transport).TLSClientConfig
-	h := newHTTP(b, sms.HTTPConfig{URL: g.URL(), Secret: canaryKey, Success: "ok", Transport: transport})
-	ids := make(chan string, 1024)
-	go func() {
-		for i := 0; ; i++ {
-			select {
-			case ids <- fmt.Sprint("id-", i):
-			case <-b.Context().Done():
-				return
-			}
-		}
-	}()
-	b.SetParallelism(8)
-	b.ReportAllocs()
-	b.RunParallel(func(pb *testing.PB) {
-		for pb.Next() {
-			if _, err := h.Send(b.Context(), smstest.Message(b, <-ids, canaryMobile, canaryCode)); err != nil {
-				b.Error(err)
-			}
-		}
-	})
-	b.ReportMetric(float64(g.Connections())/float64(b.N), "handshakes/op")
 }
 
 func TestAMessageThatATemplateCantTakeIsNotSent(t *testing.T) {

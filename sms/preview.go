@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,7 +18,8 @@ import (
 const masked = "***"
 
 // Preview is the request that Send would make. Of the values in query, headers and body only what comes from the message
-// is shown, since any constant there may be a credential; of the path, segments as long as a token are masked.
+// is shown, since any constant there may be a credential; of the path, segments as long as a token are masked, and so is
+// the secret at the end of the path of a receipt's address.
 func (h *HTTP) Preview(m rekey.Message) (string, error) {
 	f := h.fields(m)
 	r, err := h.render(f)
@@ -47,12 +49,25 @@ func (f fields) mask(value string) string {
 	if value == "" || value == f.Language || value == strconv.Itoa(f.ExpiresIn) {
 		return value
 	}
+	if before, after, ok := strings.Cut(value, f.ReceiptURL); ok && f.ReceiptURL != "" {
+		return f.mask(before) + f.maskReceiptURL() + f.mask(after)
+	}
 	for _, known := range []string{f.Text, f.E164, f.Mobile, f.ID, f.Code} {
 		if before, after, ok := strings.Cut(value, known); ok && known != "" {
 			return f.mask(before) + known + f.mask(after)
 		}
 	}
 	return masked
+}
+
+// maskReceiptURL is the receipt's address with the last segment of its path masked, which is its secret.
+func (f fields) maskReceiptURL() string {
+	u, err := url.Parse(f.ReceiptURL)
+	if err != nil {
+		return masked
+	}
+	u.Path, u.RawPath = path.Dir(u.Path)+"/"+masked, ""
+	return f.maskURL(u)
 }
 
 // maskURL keeps scheme, host, the names in the query, and what comes from the message.
