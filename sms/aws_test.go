@@ -217,6 +217,7 @@ func TestAWSAnswersThatContradictThemselves(t *testing.T) {
 		{200, `{"MessageId":"862a8790","__type":"ConflictException"}`, sms.Unknown},
 		{202, awsTaken, sms.Unknown},
 		{200, awsTaken + awsTaken, sms.Unknown},
+		{200, awsTaken + strings.Repeat(" ", 64<<10), sms.Unknown}, // longer than is read
 		{200, `[]`, sms.Unknown},
 		{200, ``, sms.Unknown},
 		{400, awsTaken, sms.RejectedNumber},

@@ -152,17 +152,17 @@ func (t *snsTopic) open(ctx context.Context, body []byte) (snsMessage, error) {
 // to that host, with the system's roots, and on its name: like AWS's own libraries we can't build a chain, since the file
 // holds nothing but the certificate itself.
 func (t *snsTopic) certificate(ctx context.Context, address string) (*x509.Certificate, error) {
-	u, err := url.Parse(address)
-	if err != nil || u.Scheme != "https" || u.Host != t.host || !snsCertificate.MatchString(u.Path) ||
-		address != "https://"+t.host+u.Path {
+	path, ok := strings.CutPrefix(address, "https://"+t.host)
+	if !ok || !snsCertificate.MatchString(path) {
 		return nil, fmt.Errorf("%w: its certificate is not at the topic's region", ErrForged)
 	}
 	t.mu.Lock()
-	known := t.certificates[u.Path]
+	known := t.certificates[path]
 	t.mu.Unlock()
 	if known != nil {
 		return known, nil
 	}
+	u := &url.URL{Scheme: "https", Host: t.host, Path: path}
 	said, err := t.call(ctx, request{method: http.MethodGet, url: u, header: http.Header{"User-Agent": {"rekey"}}})
 	if err != nil {
 		return nil, snsUnavailable("the certificate of SNS could not be fetched", err)
@@ -183,7 +183,7 @@ func (t *snsTopic) certificate(ctx context.Context, address string) (*x509.Certi
 	if len(t.certificates) >= maxSNSCertificates {
 		clear(t.certificates)
 	}
-	t.certificates[u.Path] = certificate
+	t.certificates[path] = certificate
 	return certificate, nil
 }
 

@@ -245,9 +245,6 @@ func TestSNSMessagesOfOthersAreForged(t *testing.T) {
 	good := event("TEXT_DELIVERED", true)
 	host := "https://sns.eu-west-1.amazonaws.com"
 	for name, fields := range map[string]map[string]string{
-		"another topic":                      {"TopicArn": "arn:aws:sns:eu-west-1:999999999999:sms-events"},
-		"the topic in another region":        {"TopicArn": strings.Replace(s.Topic, "eu-west-1", "eu-west-2", 1)},
-		"no topic":                           {"TopicArn": ""},
 		"a certificate from elsewhere":       {"SigningCertURL": "https://evil.example.com/SimpleNotificationService-0123456789abcdef.pem"},
 		"from another region":                {"SigningCertURL": strings.Replace(s.CertificateURL(), "eu-west-1", "eu-west-2", 1)},
 		"from a host that begins alike":      {"SigningCertURL": host + ".example.com/SimpleNotificationService-0123456789abcdef.pem"},
@@ -283,6 +280,23 @@ func TestSNSMessagesOfOthersAreForged(t *testing.T) {
 			t.Errorf("%s: got %+v, %v", name, push, err)
 		}
 		smstest.CheckSilent(t, err, canaryMobile, "evil", "999999999999")
+	}
+	// Everybody can have a topic of their own, whose messages AWS signs too.
+	for _, topic := range []string{"arn:aws:sns:eu-west-1:999999999999:sms-events", "arn:aws:sns:eu-west-2:111122223333:sms-events", s.Topic + "x", ""} {
+		for _, body := range [][]byte{
+			s.Sign("2", map[string]string{"Type": "Notification", "TopicArn": topic, "Message": good}),
+			s.Sign("2", map[string]string{
+				"Type": "SubscriptionConfirmation", "TopicArn": topic, "Message": "You have chosen to subscribe.", "Token": "theirs",
+				"SubscribeURL": host + "/?Action=ConfirmSubscription&TopicArn=" + s.Topic + "&Token=theirs",
+			}),
+		} {
+			if push, err := post(t, a, body); !errors.Is(err, sms.ErrForged) || len(push.Reports) != 0 {
+				t.Errorf("of the topic %q: got %+v, %v", topic, push, err)
+			}
+		}
+	}
+	if n := len(s.Confirmed()); n != 0 {
+		t.Errorf("%d subscriptions of others confirmed", n)
 	}
 	for _, body := range []string{"", "null", "{}", "[]", `{"Type":"Notification"`, `{"Type":7}`, `{"Type":"Other"}`, good} {
 		if _, err := post(t, a, []byte(body)); err == nil || errors.Is(err, sms.ErrForged) {
@@ -350,7 +364,11 @@ func TestSNSWithoutACertificateLeavesItToAnotherTry(t *testing.T) {
 	t.Parallel()
 	for name, answer := range map[string]http.HandlerFunc{
 		"not found": http.NotFound,
-		"no PEM":    func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<html>"+canaryMobile) },
+		"a certificate, but not found": func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusNotFound)
+			io.WriteString(w, snsCertificate)
+		},
+		"no PEM": func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<html>"+canaryMobile) },
 		"another PEM": func(w http.ResponseWriter, _ *http.Request) {
 			io.WriteString(w, "-----BEGIN RSA PUBLIC KEY-----\nAAAA\n-----END RSA PUBLIC KEY-----\n")
 		},
