@@ -29,15 +29,15 @@ type kannelSide struct {
 }
 
 // kannelConfig is how an operator writes it down for Kannel: a GET with everything in its query. 19 asks for the receipts
-// delivered (1), given up (2) and refused by the SMSC (16).
+// delivered (1), given up (2) and refused by the SMSC (16); %d says which it is, and %p whom the message went to.
 func kannelConfig(k *kannel, password string) sms.HTTPConfig {
 	return sms.HTTPConfig{
 		Method: "GET",
 		URL: fmt.Sprintf("http://127.0.0.1:%d/cgi-bin/sendsms?username=%s&password=%s&from=%s", k.http, kannelUser, url.QueryEscape(password), kannelSender) +
 			`&to={{urlquery .E164}}&charset=UTF-8&coding={{if .Unicode}}2{{else}}0{{end}}&text={{urlquery .Text}}` +
-			`{{with .ReceiptURL}}&dlr-mask=19&dlr-url={{urlquery (print . "&status=%d")}}{{end}}`,
+			`{{with .ReceiptURL}}&dlr-mask=19&dlr-url={{urlquery (print . "&status=%d&to=%p")}}{{end}}`,
 		Success: "^0: |^3: ", AccountRefused: "^Authorization failed",
-		ReceiptDelivered: "1", ReceiptFailed: "2|16",
+		ReceiptMobile: "to", ReceiptDelivered: "1", ReceiptFailed: "2|16",
 	}
 }
 
@@ -48,7 +48,7 @@ func kannelPost(k *kannel, password string) sms.HTTPConfig {
 	c.ContentType, c.Body = "text/plain; charset=UTF-8", "{{.Text}}"
 	c.Headers = map[string]string{
 		"X-Kannel-Username": kannelUser, "X-Kannel-Password": password, "X-Kannel-From": kannelSender, "X-Kannel-To": "{{.E164}}",
-		"X-Kannel-Coding": "{{if .Unicode}}2{{else}}0{{end}}", "X-Kannel-DLR-Mask": "19", "X-Kannel-DLR-Url": "{{.ReceiptURL}}&status=%d",
+		"X-Kannel-Coding": "{{if .Unicode}}2{{else}}0{{end}}", "X-Kannel-DLR-Mask": "19", "X-Kannel-DLR-Url": "{{.ReceiptURL}}&status=%d&to=%p",
 	}
 	return c
 }
@@ -98,11 +98,15 @@ func (k *kannelSide) report(t *testing.T) sms.Report {
 func kannelMessage(t *testing.T, id, calling, national, language string) rekey.Message {
 	t.Helper()
 	m := smstest.Message(t, id, "13912345678", "904817")
+	m.Language = language
+	region := ""
+	if calling == "86" {
+		region = "CN"
+	}
 	var err error
-	if m.To, err = rekey.NewNumber("", calling, national); err != nil {
+	if m.To, err = rekey.NewNumber(region, calling, national); err != nil {
 		t.Fatal(err)
 	}
-	m.Language = language
 	return m
 }
 
@@ -126,12 +130,13 @@ func TestKannelTextsAreReadBackExactlyAndReceiptsComeBack(t *testing.T) {
 			t.Run(fmt.Sprint(way, " ", m.sign, " ", m.language, " +", m.calling), func(t *testing.T) {
 				side := beforeKannel(t, c, m.sign)
 				before := len(k.taken(t))
-				if _, err := side.Send(t.Context(), kannelMessage(t, "a_B-1", m.calling, m.national, m.language)); err != nil {
+				message := kannelMessage(t, "a_B-1", m.calling, m.national, m.language)
+				if _, err := side.Send(t.Context(), message); err != nil {
 					t.Fatal(err)
 				}
 				want := kannelTaken{kannelSender, "+" + m.calling + m.national, m.text, m.unicode}
 				k.awaitTaken(t, before+1, want)
-				if got := side.report(t); got != (sms.Report{Message: "a_B-1", State: sms.Delivered, Code: "1"}) {
+				if got := side.report(t); got != (sms.Report{Message: "a_B-1", To: message.To, State: sms.Delivered, Code: "1"}) {
 					t.Errorf("receipt %+v", got)
 				}
 			})
@@ -160,18 +165,19 @@ func TestKannelRefuses(t *testing.T) {
 		} {
 			t.Run(way+" with "+c.name, func(t *testing.T) {
 				side := beforeKannel(t, c.config, "示例网")
-				_, err := side.Send(t.Context(), c.message(t))
+				message := c.message(t)
+				_, err := side.Send(t.Context(), message)
 				refusal, _ := errors.AsType[*sms.Refusal](err)
 				if sms.OutcomeOf(err) != c.want || refusal == nil || refusal.Code != "403" {
 					t.Errorf("got %v, %v", sms.OutcomeOf(err), err)
 				}
 				smstest.CheckSilent(t, err, k.password, kannelReceiptSecret, "904817", "13912345678", "51234567")
 				if c.receipt {
-					if got := side.report(t); got != (sms.Report{Message: "m1", State: sms.Undelivered, Code: "16"}) {
+					if got := side.report(t); got != (sms.Report{Message: "m1", To: message.To, State: sms.Undelivered, Code: "16"}) {
 						t.Errorf("receipt %+v", got)
 					}
 				}
-				preview, err := side.Preview(c.message(t))
+				preview, err := side.Preview(message)
 				if err != nil || strings.Contains(preview, k.password) || strings.Contains(preview, url.QueryEscape(k.password)) ||
 					strings.Contains(preview, kannelReceiptSecret) || !strings.Contains(preview, "/receipts/kannel/***?id=m1") {
 					t.Errorf("the preview is %v\n%s", err, preview)
@@ -191,11 +197,11 @@ func TestKannelAHundredMessagesAtOnce(t *testing.T) {
 	side := beforeKannel(t, kannelConfig(k, k.password), "示例网")
 	var all sync.WaitGroup
 	var want []kannelTaken
-	open := map[string]bool{}
+	open := map[string]rekey.Number{}
 	for i := range messages {
 		mobile, code := fmt.Sprintf("139%08d", i), fmt.Sprintf("%06d", 7919*i)
 		m := smstest.Message(t, fmt.Sprint("m-", i), mobile, code)
-		open[m.ID] = true
+		open[m.ID] = m.To
 		want = append(want, kannelTaken{kannelSender, "+86" + mobile, "【示例网】验证码" + code + "，用于重置密码，5分钟内有效，请勿告诉他人。", true})
 		all.Go(func() {
 			if _, err := side.Send(t.Context(), m); err != nil {
@@ -206,8 +212,8 @@ func TestKannelAHundredMessagesAtOnce(t *testing.T) {
 	all.Wait()
 	for range messages {
 		r := side.report(t)
-		if !open[r.Message] || r.State != sms.Delivered {
-			t.Errorf("receipt %+v, of an open message: %v", r, open[r.Message])
+		if r.To.IsZero() || r.To != open[r.Message] || r.State != sms.Delivered {
+			t.Errorf("receipt %+v of a message to %v", r, open[r.Message])
 		}
 		delete(open, r.Message)
 	}
@@ -222,13 +228,15 @@ func TestKannelStoppedAndStarted(t *testing.T) {
 	t.Parallel()
 	k := startKannel(t)
 	side := beforeKannel(t, kannelConfig(k, k.password), "示例网")
+	message := kannelMessage(t, "", "86", "13912345678", "zh-CN")
 	send := func(id string) error {
-		_, err := side.Send(t.Context(), kannelMessage(t, id, "86", "13912345678", "zh-CN"))
+		message.ID = id
+		_, err := side.Send(t.Context(), message)
 		return err
 	}
 	delivered := func(id string) {
 		t.Helper()
-		if got := side.report(t); got != (sms.Report{Message: id, State: sms.Delivered, Code: "1"}) {
+		if got := side.report(t); got != (sms.Report{Message: id, To: message.To, State: sms.Delivered, Code: "1"}) {
 			t.Errorf("receipt %+v of %s", got, id)
 		}
 	}
