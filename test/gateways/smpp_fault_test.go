@@ -200,7 +200,7 @@ func TestSMPPThePeerRestarts(t *testing.T) {
 		port := servers.ReservePort(t)
 		first := startSMPPPeerAt(t, kind, port)
 		provider := first.provider(t, sms.SMPPConfig{})
-		messages := smppMessages(t, 5)
+		messages := smppMessages(t, 6)
 		mustSend(t, provider, messages[0])
 
 		// In order: it unbinds, is answered, and is bound to again.
@@ -211,14 +211,18 @@ func TestSMPPThePeerRestarts(t *testing.T) {
 			t.Errorf("bound %d times, want again after unbind", len(binds))
 		}
 
-		// As a machine that fails: while it is gone messages are certainly not sent.
+		// As a machine that fails. The link may end under the first message; once it has, messages are certainly not sent.
 		first.program.Kill(t)
-		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+		outage, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 		defer cancel()
-		receipt, err := provider.Send(ctx, messages[2])
-		refused(t, smppSent{messages[2], receipt, err}, sms.Unavailable, "")
+		_, err := provider.Send(outage, messages[2])
+		if outcome := sms.OutcomeOf(err); outcome != sms.Unavailable && outcome != sms.Unknown {
+			t.Errorf("as the peer ended a message ends as %v: %v", outcome, err)
+		}
+		receipt, err := provider.Send(outage, messages[3])
+		refused(t, smppSent{messages[3], receipt, err}, sms.Unavailable, "")
 		second := startSMPPPeerAt(t, kind, port)
-		for _, s := range sendAll(t.Context(), provider, messages[3:]) {
+		for _, s := range sendAll(t.Context(), provider, messages[4:]) {
 			if s.err != nil {
 				t.Errorf("after the restart: %v", s.err)
 			}

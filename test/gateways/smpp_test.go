@@ -48,8 +48,6 @@ type smppSent struct {
 	err     error
 }
 
-func (s smppSent) outcome() sms.Outcome { return sms.OutcomeOf(s.err) }
-
 // sendAll sends the messages all at once.
 func sendAll(ctx context.Context, sender rekey.Sender, messages []rekey.Message) []smppSent {
 	all := make([]smppSent, len(messages))
