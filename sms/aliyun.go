@@ -248,7 +248,8 @@ func (a *aliyun) preview(params map[string]string) string {
 	for _, name := range slices.Sorted(maps.Keys(r.header)) {
 		fmt.Fprintf(&b, "\n%s: %s", name, r.header.Get(name))
 	}
-	fmt.Fprintf(&b, "\nX-Acs-Date: (when it is sent)\nAuthorization: %s Credential=%s,Signature=(made when it is sent)\n", acs3Algorithm, masked)
+	fmt.Fprintf(&b, "\nX-Acs-Date: (when it is sent)\nAuthorization: %s Credential=%s,Signature=(made when it is sent)\n",
+		acs3Algorithm, masked)
 	return b.String()
 }
 

@@ -205,7 +205,8 @@ func TestAliyunVerifyReachesTheMainlandAlone(t *testing.T) {
 	if text, err := p.Preview(m); text != "" || err == nil {
 		t.Errorf("preview: %q, %v", text, err)
 	}
-	if _, err := p.Send(t.Context(), smstest.Message(t, "m", canaryMobile, canaryCode)); len(asked) != 1 || asked[0].URL.Host != "dypnsapi.aliyuncs.com" {
+	_, err = p.Send(t.Context(), smstest.Message(t, "m", canaryMobile, canaryCode))
+	if len(asked) != 1 || asked[0].URL.Host != "dypnsapi.aliyuncs.com" {
 		t.Errorf("%v, asked %v", err, asked)
 	}
 }
@@ -247,8 +248,11 @@ func TestT36_AliyunKeepsItsKeysOutOfSight(t *testing.T) {
 
 func TestBadAliyunSettingsAreRefusedAllAtOnce(t *testing.T) {
 	t.Parallel()
-	good := sms.AliyunConfig{AccessKeyID: "id", AccessKeySecret: canarySecret, Sign: sms.ByLanguage{"": "示例网"}, Template: sms.ByLanguage{"": "SMS_1"},
-		Texts: newTexts(t, sms.TextConfig{})}
+	good := sms.AliyunConfig{
+		AccessKeyID: "id", AccessKeySecret: canarySecret,
+		Sign: sms.ByLanguage{"": "示例网"}, Template: sms.ByLanguage{"": "SMS_1"},
+		Texts: newTexts(t, sms.TextConfig{}),
+	}
 	for _, c := range []struct {
 		name   string
 		change func(*sms.AliyunConfig)
@@ -266,9 +270,12 @@ func TestBadAliyunSettingsAreRefusedAllAtOnce(t *testing.T) {
 			c.Template = sms.ByLanguage{"zh-CN": "SMS_1"}
 		},
 			[]string{"sign: there is none for the language zh-CN", "template: there is none for the language en"}},
-		{"brackets", func(c *sms.AliyunConfig) { c.Sign = sms.ByLanguage{"": "示例网", "en": "【Example】"} }, []string{"sign.en: write it without"}},
-		{"a text for a template", func(c *sms.AliyunConfig) { c.Template = sms.ByLanguage{"": "验证码${code}"} }, []string{"template: is the template's code"}},
-		{"endpoint with a path", func(c *sms.AliyunConfig) { c.Endpoint = "https://h/" + canarySecret }, []string{"endpoint: write scheme and host"}},
+		{"brackets", func(c *sms.AliyunConfig) { c.Sign = sms.ByLanguage{"": "示例网", "en": "【Example】"} },
+			[]string{"sign.en: write it without"}},
+		{"a text for a template", func(c *sms.AliyunConfig) { c.Template = sms.ByLanguage{"": "验证码${code}"} },
+			[]string{"template: is the template's code"}},
+		{"endpoint with a path", func(c *sms.AliyunConfig) { c.Endpoint = "https://h/" + canarySecret },
+			[]string{"endpoint: write scheme and host"}},
 		{"endpoint with a password", func(c *sms.AliyunConfig) { c.Endpoint = "https://u:" + canarySecret + "@h" }, []string{"endpoint: "}},
 		{"endpoint of another kind", func(c *sms.AliyunConfig) { c.Endpoint = "dysmsapi.aliyuncs.com" }, []string{"endpoint: "}},
 		{"endpoint that can't be read", func(c *sms.AliyunConfig) { c.Endpoint = "https://h:" + canarySecret }, []string{"endpoint: "}},
@@ -276,7 +283,8 @@ func TestBadAliyunSettingsAreRefusedAllAtOnce(t *testing.T) {
 		{"other variables", func(c *sms.AliyunConfig) {
 			c.Params = []string{"code", "${min}", "=code", "product", "x=y", "code=min"}
 		},
-			[]string{"params: element 2: ", "params: element 3: ", "params: element 4: ", "params: element 5: ", "params: element 6: the variable code"}},
+			[]string{"params: element 2: ", "params: element 3: ", "params: element 4: ", "params: element 5: ",
+				"params: element 6: the variable code"}},
 		{"timeout", func(c *sms.AliyunConfig) { c.Timeout = -1 }, []string{"timeout: "}},
 	} {
 		config := good
@@ -297,6 +305,50 @@ func TestBadAliyunSettingsAreRefusedAllAtOnce(t *testing.T) {
 					t.Errorf("%s: %q, want %q", c.name, lines, c.want)
 					break
 				}
+			}
+		}
+	}
+}
+
+func TestAliyunFarSideRefusesWhatIsNotSignedSo(t *testing.T) {
+	t.Parallel()
+	for _, api := range aliyunAPIs() {
+		signed := func() *http.Request {
+			var asked []*http.Request
+			p := newAliyun(t, api, sms.AliyunConfig{Transport: answered(200, api.taken, &asked)})
+			if _, err := p.Send(t.Context(), smstest.Message(t, "m", canaryMobile, canaryCode)); err != nil {
+				t.Fatal(err)
+			}
+			r := asked[0]
+			r.Host = r.URL.Host // as a server sees it
+			return r
+		}
+		again := signed()
+		if _, err := api.far(again, nil); err != nil {
+			t.Errorf("%s: %v", api.name, err)
+		}
+		if _, err := api.far(again, nil); err == nil {
+			t.Errorf("%s: taken twice", api.name)
+		}
+		for name, touch := range map[string]func(*http.Request){
+			"another host": func(r *http.Request) { r.Host = "elsewhere.example" },
+			"another number": func(r *http.Request) {
+				r.URL.RawQuery = strings.ReplaceAll(r.URL.RawQuery, canaryMobile, "13900000000")
+			},
+			"another code":       func(r *http.Request) { r.URL.RawQuery = strings.ReplaceAll(r.URL.RawQuery, canaryCode, "000000") },
+			"one parameter more": func(r *http.Request) { r.URL.RawQuery += "&SmsUpExtendCode=1" },
+			"another action":     func(r *http.Request) { r.Header.Set("X-Acs-Action", "SendBatchSms") },
+			"another nonce":      func(r *http.Request) { r.Header.Set("X-Acs-Signature-Nonce", strings.Repeat("A", 26)) },
+			"a header more":      func(r *http.Request) { r.Header.Set("X-Acs-Security-Token", "x") },
+			"an old date": func(r *http.Request) {
+				r.Header.Set("X-Acs-Date", time.Now().UTC().Add(-16*time.Minute).Format("2006-01-02T15:04:05Z"))
+			},
+			"no signature": func(r *http.Request) { r.Header.Del("Authorization") },
+		} {
+			r := signed()
+			touch(r)
+			if _, err := api.far(r, nil); err == nil {
+				t.Errorf("%s: %s was taken", api.name, name)
 			}
 		}
 	}

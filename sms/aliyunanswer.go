@@ -75,7 +75,7 @@ func aliyunOutcome(code string) (Outcome, string) {
 		return RejectedAccount, "sign and template are the vendor's for tests; configure your own"
 	case "isv.SMS_TEMPLATE_ILLEGAL", "isv.TEMPLATE_MISSING_PARAMETERS", "isv.TEMPLATE_PARAMS_ILLEGAL", "isv.INVALID_JSON_PARAM",
 		"isv.PARAM_LENGTH_LIMIT", "isv.PARAM_NOT_SUPPORT_URL":
-		return RejectedAccount, "template is not a passed template of this account, or its variables are not params; see 模板管理 in the vendor's console"
+		return RejectedAccount, "template is not a passed one of this account, or its variables are not params; see 模板管理 in the vendor's console"
 	case "isv.SMS_CONTENT_ILLEGAL", "isv.SMS_CONTENT_MISMATCH_TEMPLATE_TYPE", "isv.UNSUPPORTED_CONTENT":
 		return RejectedAccount, "the text of template is not allowed; register another one"
 	case "isv.INVALID_PARAMETERS", "INVALID_PARAMETERS":
@@ -124,7 +124,7 @@ func aliyunOutcome(code string) (Outcome, string) {
 }
 
 const (
-	ramAdvice      = "the RAM user may not send messages; grant it the right (AliyunDysmsFullAccess, AliyunDypnsFullAccess or one of your own)"
+	ramAdvice      = "the RAM user may not send messages; grant it dysms:SendSms (aliyun-verify: dypns:SendSmsVerifyCode)"
 	clockAdvice    = "this machine's clock is off by more than 15 minutes; set it"
 	endpointAdvice = "endpoint is not that of this API"
 )

@@ -14,8 +14,8 @@ import (
 
 // aliyunSample is the sample of the vendor's documentation (SmsReport, DypnsSmsVerifyReport), which its console's test of an
 // address resembles: number and ids have asterisks.
-const aliyunSample = `[{"phone_number":"1381111****","send_time":"2017-01-01 00:00:00","report_time":"2017-01-01 00:00:00","success":true,` +
-	`"err_code":"DELIVERED","err_msg":"用户接收成功","sms_size":"1","biz_id":"12345********","out_id":"67890**"}]`
+const aliyunSample = `[{"phone_number":"1381111****","send_time":"2017-01-01 00:00:00","report_time":"2017-01-01 00:00:00",` +
+	`"success":true,"err_code":"DELIVERED","err_msg":"用户接收成功","sms_size":"1","biz_id":"12345********","out_id":"67890**"}]`
 
 func pushed(t testing.TB, p sms.Pusher, body string) (sms.Push, error) {
 	t.Helper()
@@ -55,8 +55,10 @@ func TestAliyunReceipts(t *testing.T) {
 				{ID: "3^0", Message: "o", To: mobile, State: sms.Pending, Code: "REQUEST_SUCCESS"},
 			},
 			// One spelling, three people: the id says which.
-			`[{"phone_number":"13105550123","success":true,"biz_id":"1","out_id":"m"},{"phone_number":"13105550123","success":true,"biz_id":"1","out_id":"m.1"},` +
-				`{"phone_number":"13105550123","success":true,"biz_id":"1"},{"phone_number":"0085261234567","success":true,"biz_id":"1","out_id":"m.852"},` +
+			`[{"phone_number":"13105550123","success":true,"biz_id":"1","out_id":"m"},` +
+				`{"phone_number":"13105550123","success":true,"biz_id":"1","out_id":"m.1"},` +
+				`{"phone_number":"13105550123","success":true,"biz_id":"1"},` +
+				`{"phone_number":"0085261234567","success":true,"biz_id":"1","out_id":"m.852"},` +
 				`{"phone_number":"61234567","success":true,"biz_id":"1","out_id":"m.852"}]`: {
 				{ID: "1", Message: "m", To: number(t, "86", "13105550123"), State: sms.Delivered},
 				{ID: "1", Message: "m", To: number(t, "1", "3105550123"), State: sms.Delivered},
@@ -159,7 +161,8 @@ func FuzzAliyunReceipts(f *testing.F) {
 			t.Fatalf("%+v, %v", got, err)
 		}
 		for _, r := range got.Reports {
-			if r.ID == "" || r.State.String() == "invalid" || len(r.ID)+len(r.Message) > 256 || strings.ContainsAny(r.ID+r.Message+r.Code, "\x1b\n\r\x00 ") {
+			if r.ID == "" || r.State.String() == "invalid" || len(r.ID)+len(r.Message) > 256 ||
+				strings.ContainsAny(r.ID+r.Message+r.Code, "\x1b\n\r\x00 ") {
 				t.Fatalf("%+v", r)
 			}
 			if !r.To.IsZero() && !strings.HasSuffix(r.To.E164(), r.To.National()) {

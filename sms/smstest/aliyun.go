@@ -104,7 +104,7 @@ func (a Aliyun) signed(r *http.Request, body []byte, action string) error {
 	if err != nil {
 		return err
 	}
-	canonical := strings.Join([]string{"POST", "/", query, strings.Join(lines, "\n") + "\n", parts[2], r.Header.Get("x-acs-content-sha256")}, "\n")
+	canonical := "POST\n/\n" + query + "\n" + strings.Join(lines, "\n") + "\n\n" + parts[2] + "\n" + r.Header.Get("x-acs-content-sha256")
 	mac := hmac.New(sha256.New, []byte(a.Secret))
 	fmt.Fprintf(mac, "ACS3-HMAC-SHA256\n%x", sha256.Sum256([]byte(canonical)))
 	if fmt.Sprintf("%x", mac.Sum(nil)) != parts[3] {
