@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"rekey"
@@ -29,7 +31,9 @@ func (c *smsReceiptsCommand) Run(t *terminal) error {
 		return fmt.Errorf("keys: %w", err)
 	}
 	var b strings.Builder
-	for i, name := range l.used() {
+	names := append(l.used(), slices.Collect(maps.Keys(l.SMS.Providers))...)
+	slices.Sort(names)
+	for i, name := range slices.Compact(names) {
 		if i > 0 {
 			b.WriteByte('\n')
 		}
@@ -53,7 +57,10 @@ func (l *loaded) receiptAdvice(keys *rekey.Keyring, name string) string {
 		}
 		return "  Nothing: they come over the connection, if the account may have them."
 	case "http":
-		todo = "In url, headers or body write {{.ReceiptURL}}, this address with the message's id behind it, where the gateway wants its callback."
+		todo = "Write {{.ReceiptURL}} into url, headers or body, which is this address with the message's id behind it, or let the gateway send all receipts here, with the id in the field " + p.ReceiptID + "."
+		if p.namesReceipts() {
+			todo = "Nothing: every message names this address, with its id behind it."
+		}
 	case "aliyun", "aliyun-verify":
 		todo = "In the console of the short message service (短信服务) choose HTTP batch push (HTTP批量推送模式) of SmsReport, with this address."
 	case "tencent":

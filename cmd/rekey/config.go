@@ -163,6 +163,7 @@ func load(path string, env []string) *loaded {
 		l.readFile(string(data))
 	}
 	l.readVariables(variables)
+	l.sortProviders()
 	l.check()
 
 	l.sort()
@@ -225,6 +226,17 @@ func (l *loaded) provider(name string) *providerConfig {
 		l.settings = append(l.settings, s)
 	}
 	return p
+}
+
+// sortProviders puts the settings of the providers into the order of their names, behind all others: they come in any.
+func (l *loaded) sortProviders() {
+	table := func(s *setting) string {
+		if table, _ := split(s.key); strings.HasPrefix(table, "sms.providers.") {
+			return table
+		}
+		return ""
+	}
+	slices.SortStableFunc(l.settings, func(a, b *setting) int { return cmp.Compare(table(a), table(b)) })
 }
 
 // reason is the cause of a failed file operation without the path, which the sentence around it names.
