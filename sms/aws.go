@@ -43,27 +43,34 @@ func (AWSConfig) Format(f fmt.State, _ rune) { io.WriteString(f, "(AWS provider)
 // AWS is the provider "aws": the operation SendTextMessage of AWS End User Messaging SMS (formerly Amazon Pinpoint SMS and
 // Voice, version 2), JSON 1.0 with Signature Version 4.
 //
-// The vendor does not recognize a message that is sent twice, so each is handed over once. An error's __type, and its
-// Reason where it has one, say what became of it; † marks a choice that the vendor's pages leave open:
+// The vendor does not recognize a message that is sent twice, so each is handed over once. An error's type, and its Reason
+// where it has one, say what became of it; † marks where the vendor's pages don't say whether number or account is meant:
 //
-//	rejected_number   ConflictException: DESTINATION_PHONE_NUMBER_OPTED_OUT DESTINATION_COUNTRY_BLOCKED_BY_PROTECT_CONFIGURATION
-//	                  DESTINATION_PHONE_NUMBER_BLOCKED_BY_PROTECT_NUMBER_OVERRIDE NO_ORIGINATION_IDENTITIES_FOUND†
-//	                  ValidationException: DESTINATION_COUNTRY_BLOCKED COUNTRY_NOT_ENABLED COUNTRY_CODE_MISMATCH
-//	                  INTERNATIONAL_SENDING_NOT_SUPPORTED INVALID_IDENTITY_FOR_DESTINATION_COUNTRY SENDER_ID_NOT_REGISTERED
-//	                  SENDER_ID_NOT_SUPPORTED SENDER_ID_REQUIRES_REGISTRATION PRICE_OVER_THRESHOLD, any other†
-//	                  ServiceQuotaExceededException: DAILY_DESTINATION_CALL_LIMIT
-//	rejected_account  ServiceQuotaExceededException: MONTHLY_SPEND_LIMIT_REACHED_FOR_TEXT, any other
-//	                  ConflictException: DESTINATION_PHONE_NUMBER_NOT_VERIFIED, any other†
-//	                  ValidationException: INVALID_ARN RESOURCE_NOT_ACCESSIBLE CHANNEL_NOT_ENABLED UNKNOWN_OPERATION
-//	                  PARAMETERS_CANNOT_BE_USED_TOGETHER, any that names OriginationIdentity or ConfigurationSetName
-//	                  AccessDeniedException: ACCOUNT_DISABLED INSUFFICIENT_ACCOUNT_REPUTATION, any other
-//	                  ResourceNotFoundException UnrecognizedClientException InvalidClientTokenId InvalidSignatureException
-//	                  SignatureDoesNotMatch IncompleteSignature IncompleteSignatureException MissingAuthenticationToken
-//	                  MissingAuthenticationTokenException ExpiredToken ExpiredTokenException RequestExpired OptInRequired
-//	                  NotAuthorized UnknownOperationException InvalidAction
+//	rejected_number   ConflictException.DESTINATION_PHONE_NUMBER_OPTED_OUT
+//	                  ConflictException.DESTINATION_COUNTRY_BLOCKED_BY_PROTECT_CONFIGURATION
+//	                  ConflictException.DESTINATION_PHONE_NUMBER_BLOCKED_BY_PROTECT_NUMBER_OVERRIDE
+//	                  ConflictException.NO_ORIGINATION_IDENTITIES_FOUND†
+//	                  ValidationException.DESTINATION_COUNTRY_BLOCKED ValidationException.COUNTRY_NOT_ENABLED
+//	                  ValidationException.COUNTRY_CODE_MISMATCH ValidationException.INTERNATIONAL_SENDING_NOT_SUPPORTED
+//	                  ValidationException.INVALID_IDENTITY_FOR_DESTINATION_COUNTRY
+//	                  ValidationException.SENDER_ID_NOT_REGISTERED ValidationException.SENDER_ID_NOT_SUPPORTED
+//	                  ValidationException.SENDER_ID_REQUIRES_REGISTRATION ValidationException.PRICE_OVER_THRESHOLD
+//	                  ValidationException.*† ServiceQuotaExceededException.DAILY_DESTINATION_CALL_LIMIT
+//	rejected_account  ConflictException.DESTINATION_PHONE_NUMBER_NOT_VERIFIED ConflictException.MESSAGE_TYPE_MISMATCH
+//	                  ConflictException.*† ValidationException.INVALID_ARN ValidationException.RESOURCE_NOT_ACCESSIBLE
+//	                  ValidationException.CHANNEL_NOT_ENABLED ValidationException.UNKNOWN_OPERATION
+//	                  ValidationException.PARAMETERS_CANNOT_BE_USED_TOGETHER
+//	                  ServiceQuotaExceededException.MONTHLY_SPEND_LIMIT_REACHED_FOR_TEXT ServiceQuotaExceededException.*
+//	                  AccessDeniedException.ACCOUNT_DISABLED AccessDeniedException.INSUFFICIENT_ACCOUNT_REPUTATION
+//	                  AccessDeniedException.* ResourceNotFoundException.* UnrecognizedClientException InvalidClientTokenId
+//	                  InvalidSignatureException SignatureDoesNotMatch IncompleteSignature IncompleteSignatureException
+//	                  MissingAuthenticationToken MissingAuthenticationTokenException ExpiredToken ExpiredTokenException
+//	                  RequestExpired OptInRequired NotAuthorized UnknownOperationException InvalidAction
 //	throttled         ThrottlingException Throttling TooManyRequestsException
 //	unavailable       ServiceUnavailable ServiceUnavailableException
 //	unknown           InternalServerException InternalFailure
+//
+// A ValidationException that names OriginationIdentity or ConfigurationSetName is about the account too.
 //
 // Sources: https://docs.aws.amazon.com/pinpoint/latest/apireference_smsvoicev2/API_SendTextMessage.html, the reasons at
 // https://docs.aws.amazon.com/botocore/latest/reference/services/pinpoint-sms-voice-v2/client/exceptions/ConflictException.html

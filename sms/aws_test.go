@@ -2,6 +2,7 @@ package sms_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -97,107 +98,81 @@ func TestAWSStrangersKeysAreRefusedByItsStrictServer(t *testing.T) {
 	}
 }
 
-// awsErrors are the documented errors with what is made of them: the table in the comment of sms.AWS.
-var awsErrors = []struct {
-	kind, reason string
-	status       int
-	want         sms.Outcome
-}{
-	{"ConflictException", "DESTINATION_PHONE_NUMBER_OPTED_OUT", 400, sms.RejectedNumber},
-	{"ConflictException", "DESTINATION_COUNTRY_BLOCKED_BY_PROTECT_CONFIGURATION", 400, sms.RejectedNumber},
-	{"ConflictException", "DESTINATION_PHONE_NUMBER_BLOCKED_BY_PROTECT_NUMBER_OVERRIDE", 400, sms.RejectedNumber},
-	{"ConflictException", "NO_ORIGINATION_IDENTITIES_FOUND", 400, sms.RejectedNumber},
-	{"ConflictException", "DESTINATION_PHONE_NUMBER_NOT_VERIFIED", 400, sms.RejectedAccount},
-	{"ConflictException", "MESSAGE_TYPE_MISMATCH", 400, sms.RejectedAccount},
-	{"ConflictException", "RESOURCE_NOT_ACTIVE", 400, sms.RejectedAccount},
-	{"ConflictException", "", 400, sms.RejectedAccount},
-	{"ValidationException", "DESTINATION_COUNTRY_BLOCKED", 400, sms.RejectedNumber},
-	{"ValidationException", "COUNTRY_NOT_ENABLED", 400, sms.RejectedNumber},
-	{"ValidationException", "COUNTRY_CODE_MISMATCH", 400, sms.RejectedNumber},
-	{"ValidationException", "INTERNATIONAL_SENDING_NOT_SUPPORTED", 400, sms.RejectedNumber},
-	{"ValidationException", "INVALID_IDENTITY_FOR_DESTINATION_COUNTRY", 400, sms.RejectedNumber},
-	{"ValidationException", "SENDER_ID_NOT_REGISTERED", 400, sms.RejectedNumber},
-	{"ValidationException", "SENDER_ID_NOT_SUPPORTED", 400, sms.RejectedNumber},
-	{"ValidationException", "SENDER_ID_REQUIRES_REGISTRATION", 400, sms.RejectedNumber},
-	{"ValidationException", "PRICE_OVER_THRESHOLD", 400, sms.RejectedNumber},
-	{"ValidationException", "FIELD_VALIDATION_FAILED", 400, sms.RejectedNumber},
-	{"ValidationException", "OTHER", 400, sms.RejectedNumber},
-	{"ValidationException", "INVALID_ARN", 400, sms.RejectedAccount},
-	{"ValidationException", "RESOURCE_NOT_ACCESSIBLE", 400, sms.RejectedAccount},
-	{"ValidationException", "CHANNEL_NOT_ENABLED", 400, sms.RejectedAccount},
-	{"ValidationException", "UNKNOWN_OPERATION", 400, sms.RejectedAccount},
-	{"ValidationException", "PARAMETERS_CANNOT_BE_USED_TOGETHER", 400, sms.RejectedAccount},
-	{"ServiceQuotaExceededException", "MONTHLY_SPEND_LIMIT_REACHED_FOR_TEXT", 400, sms.RejectedAccount},
-	{"ServiceQuotaExceededException", "DAILY_DESTINATION_CALL_LIMIT", 400, sms.RejectedNumber},
-	{"ServiceQuotaExceededException", "", 400, sms.RejectedAccount},
-	{"AccessDeniedException", "ACCOUNT_DISABLED", 400, sms.RejectedAccount},
-	{"AccessDeniedException", "INSUFFICIENT_ACCOUNT_REPUTATION", 400, sms.RejectedAccount},
-	{"AccessDeniedException", "", 400, sms.RejectedAccount},
-	{"ResourceNotFoundException", "", 400, sms.RejectedAccount},
-	{"UnrecognizedClientException", "", 400, sms.RejectedAccount},
-	{"InvalidClientTokenId", "", 403, sms.RejectedAccount},
-	{"InvalidSignatureException", "", 400, sms.RejectedAccount},
-	{"SignatureDoesNotMatch", "", 403, sms.RejectedAccount},
-	{"IncompleteSignature", "", 400, sms.RejectedAccount},
-	{"IncompleteSignatureException", "", 400, sms.RejectedAccount},
-	{"MissingAuthenticationToken", "", 403, sms.RejectedAccount},
-	{"MissingAuthenticationTokenException", "", 400, sms.RejectedAccount},
-	{"ExpiredToken", "", 403, sms.RejectedAccount},
-	{"ExpiredTokenException", "", 400, sms.RejectedAccount},
-	{"RequestExpired", "", 400, sms.RejectedAccount},
-	{"OptInRequired", "", 403, sms.RejectedAccount},
-	{"NotAuthorized", "", 400, sms.RejectedAccount},
-	{"UnknownOperationException", "", 400, sms.RejectedAccount},
-	{"InvalidAction", "", 400, sms.RejectedAccount},
-	{"ThrottlingException", "", 400, sms.Throttled},
-	{"Throttling", "", 400, sms.Throttled},
-	{"TooManyRequestsException", "", 429, sms.Throttled},
-	{"ServiceUnavailable", "", 503, sms.Unavailable},
-	{"ServiceUnavailableException", "", 500, sms.Unavailable},
-	{"InternalServerException", "", 500, sms.Unknown},
-	{"InternalFailure", "", 500, sms.Unknown},
-
-	{"SerializationException", "", 400, sms.RejectedNumber}, // what is not known: by the status
-	{"SomethingNewException", "NEW_REASON", 403, sms.RejectedAccount},
-	{"SomethingNewException", "", 429, sms.Throttled},
-	{"SomethingNewException", "", 503, sms.Unavailable},
-	{"SomethingNewException", "", 500, sms.Unknown},
-	{"SomethingNewException", "", 200, sms.Unknown},
+// awsError is an answer with an error, whose code is its type and, after a full stop, its reason.
+func awsError(code string, i int) string {
+	kind, reason, _ := strings.Cut(code, ".")
+	// Namespaces and addresses stand around the type in some services.
+	written := []string{kind, "com.amazonaws.pinpointsmsvoicev2#" + kind, kind + ":http://internal.amazon.com/coral/com.amazon.coral.service/"}[i%3]
+	body := map[string]any{
+		"__type": written, "Message": "+86" + canaryMobile + " " + canaryCode + " " + awsSecret,
+		"Fields": []map[string]string{{"Name": "DestinationPhoneNumber", "Message": canaryMobile}},
+	}
+	if reason != "" {
+		body["Reason"] = reason
+	}
+	text, err := json.Marshal(body)
+	if err != nil {
+		panic(err) // strings alone
+	}
+	return string(text)
 }
 
-func TestAWSErrorsBecomeTheirOutcome(t *testing.T) {
+func TestAWSErrorsComeToWhatTheirTableSays(t *testing.T) {
 	t.Parallel()
 	g := smstest.NewGateway(t, false, awsAccount.Accept, awsTaken)
 	a := newAWS(t, awsConfig(t, g.URL()))
-	for i, e := range awsErrors {
-		// Namespaces and addresses stand around the type in some services.
-		written := []string{e.kind, "com.amazonaws.pinpointsmsvoicev2#" + e.kind, e.kind + ":http://internal.amazon.com/coral/com.amazon.coral.service/"}[i%3]
+	n := 0
+	send := func(code string, status int) (rekey.Receipt, error) {
+		n++
 		g.Misbehave(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/x-amz-json-1.0")
-			w.WriteHeader(e.status)
-			body := map[string]string{"__type": written, "Message": "+86" + canaryMobile + " " + canaryCode + " " + awsSecret}
-			if e.reason != "" {
-				body["Reason"] = e.reason
-			}
-			json.NewEncoder(w).Encode(body)
+			w.WriteHeader(status)
+			io.WriteString(w, awsError(code, n))
 		})
-		_, err := a.Send(t.Context(), smstest.Message(t, fmt.Sprint("m", i), canaryMobile, canaryCode))
-		var r *sms.Refusal
-		if r, _ = err.(*sms.Refusal); r == nil {
-			t.Errorf("%s %s: got %v", e.kind, e.reason, err)
-			continue
+		receipt, err := a.Send(t.Context(), smstest.Message(t, fmt.Sprint("m", n), canaryMobile, canaryCode))
+		<-g.Arrived
+		smstest.CheckSilent(t, err, awsKeyID, awsSecret, awsToken)
+		return receipt, err
+	}
+	table := documentedCodes(t, "aws.go", "AWS")
+	for entry, want := range table {
+		codes := []string{entry}
+		if family, is := strings.CutSuffix(entry, ".*"); is {
+			codes = []string{family, family + ".ANYTHING"}
 		}
-		code := e.kind
-		if e.reason != "" {
-			code += "." + e.reason
+		for _, code := range codes {
+			for _, status := range []int{400, 403, 500} {
+				receipt, err := send(code, status)
+				if got := sms.OutcomeOf(err).String(); got != want {
+					t.Errorf("%d with %s: %s, want %s", status, code, got, want)
+				}
+				checkVendorOutcome(t, code, receipt, err, sms.OutcomeOf(err), code)
+				if r, ok := errors.AsType[*sms.Refusal](err); ok && r.Outcome == sms.RejectedAccount && r.Detail == "" {
+					t.Errorf("%s: nobody is told what to do", code)
+				}
+			}
 		}
-		if r.Outcome != e.want || r.Code != code {
-			t.Errorf("%s %s: got %v with code %q", e.kind, e.reason, r.Outcome, r.Code)
+	}
+	for _, function := range []string{"outcome", "conflict", "validation"} {
+		for _, judged := range judgedCodes(t, "awsanswer.go", function) {
+			documented := strings.Contains(judged, "identity") || strings.Contains(judged, "setname") // fields: in words below the table
+			for entry := range table {
+				documented = documented || entry == judged || entry == judged+".*" || strings.HasSuffix(entry, "."+judged)
+			}
+			if !documented {
+				t.Errorf("%s is judged, but does not stand in the table", judged)
+			}
 		}
-		if r.Outcome == sms.RejectedAccount && r.Detail == "" {
-			t.Errorf("%s %s: nobody is told what to do", e.kind, e.reason)
+	}
+
+	for status, want := range map[int]sms.Outcome{
+		200: sms.Unknown, 400: sms.RejectedNumber, 401: sms.RejectedAccount, 403: sms.RejectedAccount, 429: sms.Throttled, 500: sms.Unknown,
+		503: sms.Unavailable,
+	} {
+		for _, code := range []string{"SomethingNewException", "SomethingNewException.NEW_REASON"} {
+			receipt, err := send(code, status)
+			checkVendorOutcome(t, fmt.Sprint(status, " with what is not known"), receipt, err, want, code)
 		}
-		smstest.CheckSilent(t, err, canaryMobile, canaryCode, awsSecret, awsKeyID, awsToken)
 	}
 }
 
