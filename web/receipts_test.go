@@ -1,6 +1,8 @@
 package web_test
 
 import (
+	"bufio"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -73,6 +75,31 @@ func TestT22_ReceiptsHaveALimitOfTheirOwn(t *testing.T) {
 	h.ask("POST", "/forget_pwd/receipts/a/s", strings.Repeat("x", 1<<20+1))
 	if p.err == nil || len(p.body) > 1<<20 {
 		t.Errorf("%d bytes were read, %v", len(p.body), p.err)
+	}
+}
+
+// TestAVendorKeepsItsConnection: those that push thousands of receipts do so over a few.
+func TestAVendorKeepsItsConnection(t *testing.T) {
+	t.Parallel()
+	p := &pushed{}
+	s := open(t, newHouse(t, withReceipts(p)))
+	c := s.dial(t)
+	r := bufio.NewReader(c)
+	for i := range 3 {
+		half := strings.Repeat("x", 20<<10)
+		head := fmt.Sprintf("POST /forget_pwd/receipts/a/s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", 2*len(half))
+		for _, part := range []string{head, half, half} {
+			if _, err := io.WriteString(c, part); err != nil {
+				t.Fatal(err)
+			}
+		}
+		response, err := http.ReadResponse(r, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(io.Discard, response.Body); err != nil || response.StatusCode != 200 || response.Close || len(p.body) != 2*len(half) {
+			t.Fatalf("push %d: %d, close %v, %d bytes, %v", i+1, response.StatusCode, response.Close, len(p.body), err)
+		}
 	}
 }
 

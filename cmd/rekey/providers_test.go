@@ -2,9 +2,15 @@ package main
 
 import (
 	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 
 	"rekey/sms"
@@ -111,6 +117,67 @@ func TestT36_NoCommandShowsAProvidersSecrets(t *testing.T) {
 	}
 	if out, exit := runCommand(t, dir, env, "", "config", "--check"); exit != 1 || strings.Contains(out, "canary") {
 		t.Errorf("exit %d, and the faults are\n%s", exit, out)
+	}
+}
+
+// TestT36_AVendorThatRepeatsEverythingPutsNothingIntoTheLog has far sides that answer with the whole request, credentials and
+// code, and a users' number that no record may hold.
+func TestT36_AVendorThatRepeatsEverythingPutsNothingIntoTheLog(t *testing.T) {
+	t.Parallel()
+	const mobile = "13872640951"
+	var mu sync.Mutex
+	var requests []string
+	credentials := map[string]bool{}
+	echo := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		whole, err := httputil.DumpRequest(r, true)
+		if err != nil {
+			t.Error(err)
+		}
+		mu.Lock()
+		requests = append(requests, string(whole))
+		credentials[r.Header.Get("Authorization")] = true
+		mu.Unlock()
+		w.WriteHeader(http.StatusForbidden)
+		w.Write(whole)
+	}))
+	t.Cleanup(echo.Close)
+
+	env, names := environment(t)
+	for i := range env {
+		env[i] = strings.ReplaceAll(env[i], "http://127.0.0.1:1", echo.URL)
+		env[i] = strings.ReplaceAll(env[i], "127.0.0.1:1/", strings.TrimPrefix(echo.URL, "http://")+"/")
+		if strings.HasSuffix(env[i], `_BODY={"key":"canary"}`) {
+			env[i] = strings.ReplaceAll(env[i], `{"key"`, `{"code":{{json .Code}},"callback":{{json .ReceiptURL}},"key"`)
+		}
+	}
+	// SMPP, which finds nobody, comes last: it takes all the time that is left.
+	env = append(env, "REKEY_SMS_ORDER=p1,p2,p3,p4,p6,p7,p5", "REKEY_SMS_PROVIDERS_P5_TIMEOUT=1s")
+	s := serve(t, t.TempDir(), []string{mobile}, env...)
+	if sent := s.send(mobile); sent.Errno != "4301" {
+		t.Errorf("send answers %+v, though nobody takes the message", sent)
+	}
+	s.stop(syscall.SIGTERM)
+	s.wait()
+
+	mu.Lock()
+	defer mu.Unlock()
+	all := strings.Join(requests, "\n")
+	code := regexp.MustCompile(`"code":"(\d{6})"`).FindStringSubmatch(all)
+	address := regexp.MustCompile(`/receipts/p\d/([A-Za-z0-9_-]{22})`).FindStringSubmatch(all)
+	if len(requests) != len(names)-1 || code == nil || address == nil || !strings.Contains(all, "canary") {
+		t.Fatalf("the far sides got %d requests, want one by each provider but SMPP:\n%s", len(requests), all)
+	}
+	secrets := []string{"canary", mobile, address[1]}
+	for value := range credentials {
+		if value != "" {
+			secrets = append(secrets, value)
+		}
+	}
+	expectNone(t, "the log", s.printed(), secrets, []string{code[1]})
+	for _, name := range names {
+		if !strings.Contains(s.printed(), `"provider":"`+name+`"`) {
+			t.Errorf("the log says nothing of %s", name)
+		}
 	}
 }
 
