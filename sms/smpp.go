@@ -193,9 +193,14 @@ func sourceAddress(source string) (smpp.Address, error) {
 // save the first person the wait and to receive receipts from the start.
 func (p *SMPP) Open() { p.client.Open() }
 
-// Bound opens, waits until the provider is bound, and says why it is not when that is known or ctx ends. No message is
-// sent: it is for trying out address and account.
-func (p *SMPP) Bound(ctx context.Context) error { return p.client.Bound(ctx) }
+// Bound opens, and waits until the provider is bound, that is known to fail, or ctx ends. No message is sent: it is for trying
+// out address and account. The error is a *Refusal.
+func (p *SMPP) Bound(ctx context.Context) error {
+	if err := p.client.Bound(ctx); err != nil {
+		return smppRefusal(err)
+	}
+	return nil
+}
 
 // Close unbinds, after the answers to what is on its way or five seconds. Messages sent later are Unavailable. The error
 // says that some were left without an answer.
