@@ -228,6 +228,8 @@ func TestKeysAreReadInEveryEncoding(t *testing.T) {
 
 func FuzzConfigurationFile(f *testing.F) {
 	f.Add("listen = \"127.0.0.1:1\"\n[sms.providers.a]\ntype = \"http\"")
+	f.Add("public_origin = \"https://h\"\nlimits.service_spend_day = 1\nnumbers.allow = [\"*\"]\n[sms]\norder = [\"a|b\"]\nroutes = {\"1\" = [\"b\"]}\n" +
+		"[sms.providers.a]\ntype = \"aws\"\nprice = {\"*\" = 1}\n[sms.providers.b]\ntype = \"tencent\"\ntemplate = {en = \"1\"}\nwindow = 1")
 	f.Add("[[users]]\n[sms]\nproviders = 1\nroutes = {\"852\" = [[]]}")
 	f.Add("sms.providers.\"\".url = 1\nkeys = [\"\", 1, {}]\n[codes]\nlifetime = 1979-05-27")
 	f.Fuzz(func(t *testing.T, content string) {
