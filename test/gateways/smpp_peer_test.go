@@ -8,10 +8,13 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"log/slog"
 	"net"
 	"os"
 	"os/exec"
+	"regexp"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -77,6 +80,7 @@ func withSMPPPeers(t *testing.T, test func(t *testing.T, kind smppKind)) {
 //	  "nack", "status"                  generic_nack is the answer (npm)
 //	  "silence"                         there is no answer
 //	  "batch", "size"                   it is taken, and answered with size others, the last first
+//	  "early"                           it is taken, and its receipt comes before its answer
 //	  "cut"                             the link is reset once it has arrived
 //	  "cut_within"                      the link is reset when a part of it has been read (npm)
 //	  "cut_answer"                      the link ends in the middle of the answer (npm)
@@ -262,7 +266,8 @@ func named(name string) func(smppEvent) bool {
 	return func(e smppEvent) bool { return e.Event == name }
 }
 
-// provider makes a provider that the peer is the SMSC of; c says what is other than usual. It is closed with the test.
+// provider makes a provider that the peer is the SMSC of; c says what is other than usual. It is closed with the test, and
+// its log holds nothing of the messages and not the password (T36).
 func (p *smppPeer) provider(t testing.TB, c sms.SMPPConfig) *sms.SMPP {
 	t.Helper()
 	if c.Address == "" {
@@ -278,6 +283,8 @@ func (p *smppPeer) provider(t testing.TB, c sms.SMPPConfig) *sms.SMPP {
 	if c.Texts == nil {
 		c.Texts = smppTexts(t, sms.TextConfig{})
 	}
+	var log smppLog
+	c.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	provider, err := sms.NewSMPP(c)
 	if err != nil {
 		t.Fatal(err)
@@ -286,8 +293,32 @@ func (p *smppPeer) provider(t testing.TB, c sms.SMPPConfig) *sms.SMPP {
 		if err := provider.Close(); err != nil {
 			t.Errorf("closing the provider: %v", err)
 		}
+		if found := smppSecrets.FindString(log.String()); found != "" {
+			t.Errorf("the provider's log holds %q (T36):\n%s", found, &log)
+		}
 	})
 	return provider
+}
+
+// smppSecrets are the password and the numbers and codes of smppMessage.
+var smppSecrets = regexp.MustCompile(regexp.QuoteMeta(smppPassword) + `|138\d{8}|\b60\d{6}\b|[^.\d]731\d{3}\b`)
+
+// smppLog is a log that may be written to at any time.
+type smppLog struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *smppLog) Write(line []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(line)
+}
+
+func (l *smppLog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 func smppTexts(t testing.TB, c sms.TextConfig) *sms.Texts {

@@ -123,6 +123,30 @@ func TestSMPPReceiptsComeLateAndOutOfOrder(t *testing.T) {
 	})
 }
 
+// TestSMPPReceiptsComeBeforeTheAnswer has an SMSC that is so fast that a receipt comes before the answer with the id.
+func TestSMPPReceiptsComeBeforeTheAnswer(t *testing.T) {
+	withSMPPPeers(t, func(t *testing.T, kind smppKind) {
+		peer := startSMPPPeer(t, kind)
+		reports := newSMPPReports()
+		provider := peer.provider(t, sms.SMPPConfig{OnReport: reports.add})
+		peer.tell(t, smppCommand{"do": "submit", "fate": "early"})
+		const n = 50
+		ids := map[string]bool{}
+		for _, s := range sendAll(t.Context(), provider, smppMessages(t, n)) {
+			if s.err != nil {
+				t.Error(s.err)
+			}
+			ids[s.receipt.ID] = true
+		}
+		for _, r := range reports.await(t, n) {
+			if !ids[r.ID] || r.State != sms.Delivered {
+				t.Errorf("%v is reported of %q, which no message has or which was told of before", r.State, r.ID)
+			}
+			delete(ids, r.ID)
+		}
+	})
+}
+
 // TestSMPPWhatIsNoReceiptIsAnsweredAndDropped has a person answer, in words that read like a receipt, and the SMSC send a
 // receipt that can't be read.
 func TestSMPPWhatIsNoReceiptIsAnsweredAndDropped(t *testing.T) {

@@ -74,7 +74,7 @@ function submit(link, state, pdu) {
       coding: pdu.data_coding, esm_class: pdu.esm_class, registered: pdu.registered_delivery,
       text: pdu.short_message.message,
     });
-    if (now === 'ok' || now === 'batch') join(link, pdu, id);
+    if (now === 'ok' || now === 'batch' || now === 'early') join(link, pdu, id);
   }
   const answer = () => {
     state.outstanding--;
@@ -102,6 +102,10 @@ function submit(link, state, pdu) {
           for (const one of state.batch.splice(0).reverse()) one();
         }, 2);
       }
+      break;
+    case 'early': // its receipt comes first
+      commands.receipt({ id, from: pdu.source_addr, to: pdu.destination_addr, stat: 'DELIVRD', err: '000', form: 'both' });
+      answer();
       break;
     default:
       answer();

@@ -18,7 +18,7 @@ sub inform { syswrite(STDOUT, $json->encode({@_}) . "\n") }
 
 my $server = Net::SMPP->new_listen('127.0.0.1', port => $port, smpp_version => 0x34) or die "listen: $!";
 my $select = IO::Select->new(\*STDIN, $server);
-my (%links, %parts);    # by number of the link; of long texts that are not whole
+my (%links, %parts, %commands);    # by number of the link; of long texts that are not whole
 my ($last_link, $last_id, $bind_status, $seen, $quiet, $submits, $most) = (0) x 7;
 my %fate = (fate => 'ok', nth => 1);
 my $input = '';
@@ -88,11 +88,15 @@ sub submit {
             from => $pdu->{source_addr}, from_ton => $pdu->{source_addr_ton}, from_npi => $pdu->{source_addr_npi},
             coding => $pdu->{data_coding}, esm_class => $pdu->{esm_class}, registered => $pdu->{registered_delivery}, text => $text,
         );
-        join_parts($state, $pdu->{destination_addr}, $id, $header, $text) if $now eq 'ok' || $now eq 'batch';
+        join_parts($state, $pdu->{destination_addr}, $id, $header, $text) if $now =~ /^(ok|batch|early)$/;
     }
     if ($now eq 'ok') { answer($state, $pdu->{seq}, message_id => $id) }
     elsif ($now eq 'refuse') { answer($state, $pdu->{seq}, status => $status) }
     elsif ($now eq 'cut') { close_link($state, 1) }
+    elsif ($now eq 'early') { # its receipt comes first
+        $commands{receipt}->({ id => $id, from => $pdu->{source_addr}, to => $pdu->{destination_addr}, stat => 'DELIVRD', err => '000' });
+        answer($state, $pdu->{seq}, message_id => $id);
+    }
     elsif ($now eq 'batch') { # answered together, last first, once there are so many and one more had its time to come
         push @{ $state->{batch} }, [ $pdu->{seq}, message_id => $id ];
         $state->{due} = time + 0.002 if @{ $state->{batch} } == $fate{size};
@@ -118,7 +122,7 @@ sub join_parts {
 
 sub bound { map { $_->{socket} } grep { $_->{bound} } values %links }
 
-my %commands = (
+%commands = (
     bind   => sub { $bind_status = $_[0]{status} },
     submit => sub { %fate = %{ $_[0] }; $seen = 0 },
     quiet  => sub { $quiet = $_[0]{on} },
