@@ -38,7 +38,8 @@ type providerConfig struct {
 	Window                                          int
 }
 
-// kind is a type of provider, with the settings that it has beside those of commonSettings. It is made by maker.make.
+// kind is a type of provider, with the settings that it has beside those of commonSettings. delivery.provider makes one of
+// them.
 type kind struct {
 	name     string
 	settings []string

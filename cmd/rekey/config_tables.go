@@ -13,12 +13,24 @@ const anyOther = "*"
 // oneOrTable reads a value that each reads from a string, alone or as a table; in the environment a table is name=value,
 // between commas. form says what it must be, for the operator.
 func oneOrTable[T any](p *map[string]T, each func(any) (T, error), show func(T) string, form error, rules ...func(map[string]T) error) value {
-	take := func(entries map[string]any) error {
+	one := func(v any) error {
+		single, err := each(v)
+		switch {
+		case err != nil:
+			return form
+		case v == "": // none
+			*p = nil
+		default:
+			*p = map[string]T{"": single}
+		}
+		return nil
+	}
+	several := func(entries map[string]any) error {
 		m := make(map[string]T, len(entries))
 		for name, e := range entries {
 			v, err := each(e)
 			switch {
-			case err != nil:
+			case err != nil, name == "":
 				return form
 			case e == "": // none
 			case name == anyOther:
@@ -33,7 +45,7 @@ func oneOrTable[T any](p *map[string]T, each func(any) (T, error), show func(T) 
 	return value{
 		text: func(s string) error {
 			if !strings.Contains(s, "=") {
-				return take(map[string]any{"": s})
+				return one(s)
 			}
 			m, ok := pairs(s)
 			if !ok {
@@ -43,13 +55,13 @@ func oneOrTable[T any](p *map[string]T, each func(any) (T, error), show func(T) 
 			for name, v := range m {
 				entries[name] = v
 			}
-			return take(entries)
+			return several(entries)
 		},
 		toml: func(v any) error {
 			if entries, ok := v.(map[string]any); ok {
-				return take(entries)
+				return several(entries)
 			}
-			return take(map[string]any{"": v})
+			return one(v)
 		},
 		show: func() string {
 			single, ok := (*p)[""]
