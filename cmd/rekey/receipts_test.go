@@ -131,6 +131,29 @@ func TestAMessageIsFollowedFromItsSendToItsReceipt(t *testing.T) {
 	}
 }
 
+// TestAProviderThatRefusesOurAccountIsAnAlarmAndIsSetAside: whoever has not paid is asked once, and the people don't notice.
+func TestAProviderThatRefusesOurAccountIsAnAlarmAndIsSetAside(t *testing.T) {
+	t.Parallel()
+	refusing, taking := newGatewayServer(t), newGatewayServer(t)
+	refusing.status = http.StatusPaymentRequired
+	people := []string{"13800000001", "13800000002", "13800000003"}
+	s := serve(t, t.TempDir(), people, through(refusing, taking)...)
+	for _, mobile := range people {
+		if sent := s.send(mobile); sent.Errno != "0" {
+			t.Fatalf("send answers %+v", sent)
+		}
+	}
+	if alarm := s.event("alarm"); alarm["level"] != "ERROR" || alarm["provider"] != "g1" || alarm["outcome"] != "rejected_account" || alarm["vendor_code"] != "402" {
+		t.Errorf("of the refusal the log says %v", alarm)
+	}
+	if h := s.health("g1"); h["breaker"] != "open" || h["until"] == nil || len(refusing.arrived) != 1 {
+		t.Errorf("it was asked %d times, and the admin side says %v", len(refusing.arrived), h)
+	}
+	if h := s.health("g2"); h["breaker"] != "closed" || len(taking.taken()) != len(people) {
+		t.Errorf("the other one took %d messages, and the admin side says %v", len(taking.taken()), h)
+	}
+}
+
 // TestTheNextMessageGoesElsewhereWhereAReceiptIsMissing has a gateway that takes every message and tells of none.
 func TestTheNextMessageGoesElsewhereWhereAReceiptIsMissing(t *testing.T) {
 	t.Parallel()
