@@ -195,7 +195,8 @@ func TestAWSAnswersThatContradictThemselves(t *testing.T) {
 		{200, awsTaken + strings.Repeat(" ", 64<<10), sms.Unknown}, // longer than is read
 		{200, `[]`, sms.Unknown},
 		{200, ``, sms.Unknown},
-		{400, awsTaken, sms.RejectedNumber},
+		{400, awsTaken, sms.Unknown},
+		{400, `{"MessageId":"862a8790","__type":"ThrottlingException"}`, sms.Unknown},
 		{500, awsTaken, sms.Unknown},
 		{403, `<UnknownOperationException/>`, sms.RejectedNumber},
 		{400, `{"__type":"ValidationException","Reason":"FIELD_VALIDATION_FAILED","Fields":[{"Name":"OriginationIdentity"}]}`, sms.RejectedAccount},

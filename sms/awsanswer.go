@@ -3,6 +3,7 @@ package sms
 import (
 	"encoding/json"
 	"net/http"
+	"regexp"
 	"strings"
 )
 
@@ -14,29 +15,38 @@ type awsAnswer struct {
 	Fields    []struct{ Name string }
 }
 
+// Types and reasons are letters and _, so that no key, number or code is taken for one, whoever answers (T36).
+var (
+	awsType   = regexp.MustCompile(`^[A-Za-z]{1,64}$`)
+	awsReason = regexp.MustCompile(`^[A-Z_]{1,64}$`)
+)
+
 // aws reads an answer: the id of the message, or what its error says. The type of an error decides before the status. An
-// answer without either, or with both, leaves the message's fate unknown after a 2xx, and is judged by its status otherwise.
+// answer with both leaves the message's fate unknown; one without either does so after a 2xx, else its status decides.
 func (a answer) aws() (string, error) {
 	var said awsAnswer
 	if !a.whole || json.Unmarshal(a.body, &said) != nil {
 		said = awsAnswer{}
 	}
 	kind, _, _ := strings.Cut(said.Type, ":")
-	if i := strings.LastIndexByte(kind, '#'); i >= 0 {
-		kind = kind[i+1:]
+	kind = kind[strings.LastIndexByte(kind, '#')+1:]
+	if !awsType.MatchString(kind) {
+		kind = ""
 	}
-	code := VendorCode(kind)
-	if full := VendorCode(kind + "." + said.Reason); said.Reason != "" && full != unreadable {
+	code := kind
+	if full := VendorCode(kind + "." + said.Reason); awsReason.MatchString(said.Reason) && full != unreadable {
 		code = full
 	}
 	switch {
-	case kind == "" && a.status == http.StatusOK && vendorID(said.MessageID):
+	case said.Type == "" && a.status == http.StatusOK && vendorID(said.MessageID):
 		return said.MessageID, nil
-	case kind == "" || said.MessageID != "":
+	case said.MessageID != "":
+		return "", &Refusal{Outcome: Unknown, Code: code, Detail: "its answer has the id of a message and contradicts itself"}
+	case kind == "":
 		if err := a.verdict(); err != nil {
 			return "", err
 		}
-		return "", &Refusal{Outcome: Unknown, Code: code, Detail: "it answered with a success without the id of a message, with an error beside it, or the answer was cut off"}
+		return "", &Refusal{Outcome: Unknown, Detail: "it answered with a success without the id of a message, or the answer was cut off"}
 	}
 	if outcome, detail := said.outcome(kind); outcome != 0 {
 		return "", &Refusal{Outcome: outcome, Code: code, Detail: detail}
