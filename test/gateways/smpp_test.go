@@ -120,7 +120,7 @@ func TestSMPPTextsAreReadBackExactly(t *testing.T) {
 		{"Chinese in two parts", "852", "zh-CN", sms.TextConfig{Sign: "示例网", Origin: "https://" + long[60:]}, 8, 2},
 		{"Chinese in three parts", "852", "zh-CN", sms.TextConfig{Sign: "示例网", Origin: "https://" + long}, 8, 3},
 		{"characters beyond 16 bits", "86", "zh-CN", sms.TextConfig{Sign: "𠮷野家😀"}, 8, 1},
-		{"pairs of surrogates at the end of a part", "852", "zh-CN", sms.TextConfig{Sign: "示例网" + strings.Repeat("😀", 17), Origin: "https://" + long}, 8, 4},
+		{"characters beyond 16 bits in four parts", "852", "zh-CN", sms.TextConfig{Sign: "示例网" + strings.Repeat("😀", 17), Origin: "https://" + long}, 8, 4},
 		{"GSM 7", "852", "en", sms.TextConfig{Sign: "Example", Origin: "https://www.example.com"}, 0, 1},
 		{"GSM 7 in two parts", "852", "en", sms.TextConfig{Sign: "Example", Origin: "https://" + long}, 0, 2},
 		{"the extension table", "852", "en", sms.TextConfig{Sign: `[~]{^}|\€`}, 0, 1},
