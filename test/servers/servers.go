@@ -17,6 +17,8 @@
 // Redis and RedisCluster give each caller an empty place for keys, of servers that the binary shares; StartRedis,
 // StartSentinel and StartRedisCluster start servers that a test ends, freezes and replaces as it likes.
 //
+// StartProgram runs any other program beside a test, such as the far side of a protocol, on a port by ReservePort.
+//
 // Nothing outlives the test binary: its servers die with it, however it ends, and what files a binary that was killed
 // left behind is removed by the next one. A program that is not installed skips the test, and fails it where CI is set.
 package servers
