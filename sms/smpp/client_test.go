@@ -168,6 +168,33 @@ func TestTheWaitBeforeBindingAgainGrowsAndDiffers(t *testing.T) {
 	})
 }
 
+func TestALinkThatLastedIsMadeAgainSoon(t *testing.T) {
+	t.Parallel()
+	for lasted, soon := range map[time.Duration]bool{time.Second: false, time.Minute: true} {
+		synctest.Test(t, func(t *testing.T) {
+			smsc, client := open(t, smpptest.Config{Bind: func(n int) uint32 {
+				if n <= 8 {
+					return 0x08
+				}
+				return 0
+			}}, nil)
+			if _, err := submit(t, client, canaryText, 10*time.Minute); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(lasted)
+			links := smsc.Links()
+			links[len(links)-1].Cut()
+			start := time.Now()
+			if _, err := submit(t, client, canaryText, 10*time.Minute); err != nil {
+				t.Fatal(err)
+			}
+			if waited := time.Since(start); soon != (waited <= 500*time.Millisecond) {
+				t.Errorf("a link that lasted %v was made again after %v", lasted, waited)
+			}
+		})
+	}
+}
+
 func TestADeadLinkIsFoundAndMadeAnew(t *testing.T) {
 	t.Parallel()
 	t.Run("in silence", func(t *testing.T) {
@@ -195,7 +222,7 @@ func TestADeadLinkIsFoundAndMadeAnew(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			var deaf atomic.Bool
 			deaf.Store(true)
-			_, client := open(t, smpptest.Config{Deaf: deaf.Load, Submit: func(l *smpptest.Link, s smpptest.Submission) {
+			smsc, client := open(t, smpptest.Config{Deaf: deaf.Load, Submit: func(l *smpptest.Link, s smpptest.Submission) {
 				if !deaf.Load() {
 					l.Accept(s)
 				}
@@ -204,8 +231,8 @@ func TestADeadLinkIsFoundAndMadeAnew(t *testing.T) {
 			check(t, err, smpp.Unanswered, 0)
 			time.Sleep(11 * time.Second)
 			deaf.Store(false)
-			if _, err := submit(t, client, "another", time.Second); err != nil {
-				t.Error(err)
+			if _, err := submit(t, client, "another", time.Second); err != nil || len(smsc.Links()) != 2 {
+				t.Errorf("%v, over %d links", err, len(smsc.Links()))
 			}
 		})
 	})

@@ -128,6 +128,74 @@ func TestWhatDidNotLeaveInFullGoesOverTheNextLink(t *testing.T) {
 	}
 }
 
+func TestWhatLeftInFullIsUnknownEvenIfTheLineBroke(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var came atomic.Int32
+		_, client := open(t, smpptest.Config{Submit: func(*smpptest.Link, smpptest.Submission) { came.Add(1) }}, func(c *smpp.Config) {
+			dial := c.Dial
+			c.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+				conn, err := dial(ctx, network, address)
+				return brokenWriter{conn, 1000}, err
+			}
+		})
+		_, err := submit(t, client, canaryText, time.Minute)
+		check(t, err, smpp.Unanswered, 0)
+		time.Sleep(time.Minute)
+		if n := came.Load(); n != 1 {
+			t.Errorf("%d submissions", n)
+		}
+	})
+}
+
+func TestWhatIsGivenUpBeforeItLeavesIsNeverSent(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var together []smpptest.Submission
+		smsc, client := open(t, smpptest.Config{Submit: func(l *smpptest.Link, s smpptest.Submission) {
+			switch string(s.Text) {
+			case "together":
+				if together = append(together, s); len(together) < 3 {
+					return
+				}
+				l.Accept(together[0])
+				l.Accept(together[1])
+			case "slow":
+				time.Sleep(3 * time.Second) // nothing is read from the link meanwhile
+			}
+			l.Accept(s)
+		}}, func(c *smpp.Config) { c.Window = 3 })
+		synctest.Wait()
+		var wg sync.WaitGroup
+		for _, text := range []string{"slow", "behind"} {
+			wg.Go(func() {
+				if _, err := submit(t, client, text, time.Minute); err != nil {
+					t.Error(err)
+				}
+			})
+			synctest.Wait()
+		}
+		for range 5 { // more than the window has places
+			_, err := submit(t, client, canaryText, 100*time.Millisecond)
+			check(t, err, smpp.NotSent, 0)
+		}
+		wg.Wait()
+		for range 3 { // the whole window is there again
+			wg.Go(func() {
+				if _, err := submit(t, client, "together", time.Minute); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		for _, s := range smsc.Accepted() {
+			if string(s.Text) == canaryText {
+				t.Error("a message was sent after its sender had been told that it was not")
+			}
+		}
+	})
+}
+
 func TestALateAnswerIsNobodyElses(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -220,8 +288,10 @@ func TestAThrottledClientSlowsDownForAMoment(t *testing.T) {
 				}
 			}
 			start := time.Now()
-			_, err := submit(t, client, canaryText, 900*time.Millisecond)
-			check(t, err, smpp.NotSent, smpp.StatusThrottled)
+			for range 20 { // more than the window has places
+				_, err := submit(t, client, canaryText, 900*time.Millisecond)
+				check(t, err, smpp.NotSent, smpp.StatusThrottled)
+			}
 			if waited := time.Since(start); waited > 0 {
 				t.Errorf("waited %v in vain", waited)
 			}
@@ -229,6 +299,9 @@ func TestAThrottledClientSlowsDownForAMoment(t *testing.T) {
 			after(time.Second)
 			after(2 * time.Second)
 			after(4 * time.Second) // is accepted
+			refuse.Store(1)
+			after(0)
+			after(time.Second)
 			after(0)
 		})
 	}
