@@ -126,7 +126,7 @@ func (s *Service) sendBudgets(c Client, n Number) (address, shared []Charge) {
 	all.of("sends of the service")
 	all.add(Charge{Budget: "service_sends_day", Kind: Daily, Limit: int64(l.ServiceSendsDay), Cost: 1})
 	all.of("spend of the service")
-	all.add(Charge{Budget: "service_spend_day", Kind: Daily, Limit: l.ServiceSpendDay, Cost: s.o.MaxPrice})
+	all.add(Charge{Budget: "service_spend_day", Kind: Daily, Limit: l.ServiceSpendDay, Cost: s.o.MaxPrice(n, c.Language)})
 	return own.charges, all.charges
 }
 

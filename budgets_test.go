@@ -182,7 +182,8 @@ func TestT29_APrefixIsCappedAndTheBrakeTold(t *testing.T) {
 func TestT29_MoneyStaysUnderTheDaysBudget(t *testing.T) {
 	const price = 50_000 // 0.05
 	inHouse(t, func(o *rekey.Options) {
-		o.Limits.ServiceSpendDay, o.MaxPrice, o.Limits.ConversionFloor = 10*price, 2*price, 0
+		o.Limits.ServiceSpendDay, o.Limits.ConversionFloor = 10*price, 0
+		o.MaxPrice = func(rekey.Number, string) int64 { return 2 * price }
 	}, func(h *house) {
 		h.crowd(40, manyPrefix)
 		h.phone.price = price
@@ -197,6 +198,29 @@ func TestT29_MoneyStaysUnderTheDaysBudget(t *testing.T) {
 			h.limited(err, "service_spend_day")
 		})
 	})
+}
+
+func TestT29_AMessageThatNobodyKnowsOfCostsTheMostThatItMay(t *testing.T) {
+	const most = 50_000
+	for name, c := range map[string]struct {
+		told int64 // the price in the receipt; 0: it says none
+		sent int   // messages that a budget of ten times the most is enough for
+	}{"a price was told": {most / 5, 46}, "none was": {0, 10}} {
+		t.Run(name, func(t *testing.T) {
+			inHouse(t, func(o *rekey.Options) {
+				o.Limits.ServiceSpendDay, o.Limits.ConversionFloor = 10*most, 0
+				o.MaxPrice = func(rekey.Number, string) int64 { return most }
+			}, func(h *house) {
+				h.crowd(60, manyPrefix)
+				h.phone.fail, h.phone.price = rekey.ErrUnknown, c.told
+				for i := range c.sent {
+					h.send(from(i), manyPrefix(i))
+				}
+				_, err := h.Send(h.Context(), from(c.sent), manyPrefix(c.sent))
+				h.limited(err, "service_spend_day")
+			})
+		})
+	}
 }
 
 func TestTheWholeServiceIsCappedADay(t *testing.T) {

@@ -12,12 +12,15 @@ type EventKind string
 const (
 	EventCheck     EventKind = "check"     // somebody asked whether a number is registered
 	EventSend      EventKind = "send"      // somebody asked for a code
-	EventDeliver   EventKind = "deliver"   // a provider was handed a message, or every one failed
+	EventDeliver   EventKind = "deliver"   // what became of a message: a provider took it, none did, or nobody knows. One a message
+	EventAttempt   EventKind = "attempt"   // one provider's part in that; a Sender that knows several tells of each
+	EventProvider  EventKind = "provider"  // a provider was set aside ("aside") since it failed too often, or is back ("back")
+	EventReceipt   EventKind = "receipt"   // a provider's later word on what became of a message; most are not signed
 	EventReset     EventKind = "reset"     // somebody tried a code with a new password
 	EventRefused   EventKind = "refused"   // a request did not get as far as the recovery: cross-site, malformed
 	EventForwarded EventKind = "forwarded" // a peer that is no trusted proxy sends X-Forwarded-For, which is ignored; told once a peer
 	EventWarning   EventKind = "warning"   // a budget is nearly used up
-	EventAlarm     EventKind = "alarm"     // an operator should look: several accounts, attack on a number, spend stopped
+	EventAlarm     EventKind = "alarm"     // an operator should look: several accounts, attack on a number, spend stopped, a provider refuses our account
 	EventFinish    EventKind = "finish"    // the step after a successful reset failed; the reset stands
 	EventWithdraw  EventKind = "withdraw"  // an undelivered code was taken back, or could not be
 )
@@ -33,9 +36,11 @@ type Event struct {
 	Address  netip.Addr // the client's
 	Outcome  string     // "ok", or the Kind of the error, such as "wrong_code"
 	Budget   string     // the setting that refused or is nearly used up
+	Message  string     // our id of the message
 	Provider string
 	Receipt  string // the provider's id of the message
-	Price    int64  // of the message, in millionths
+	Code     string // the provider's own code for what it answered
+	Price    int64  // of the message, in millionths; of one that nobody knows of, the most that it may have cost
 	Elapsed  time.Duration
 	Err      error // the cause, for operators
 }

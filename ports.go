@@ -234,7 +234,7 @@ type Decision struct {
 // Sender delivers one message.
 type Sender interface {
 	// Send hands m to a provider. Its error wraps ErrRejected, ErrUnavailable or ErrUnknown; any other error counts
-	// as ErrUnknown.
+	// as ErrUnknown. With ErrUnknown the Receipt may say a price: the most that the message may have cost.
 	Send(ctx context.Context, m Message) (Receipt, error)
 }
 

@@ -218,8 +218,12 @@ func (s *Service) deliver(ctx context.Context, c Client, n Number, issued Issued
 	sending, cancel := context.WithTimeout(ctx, deliverTime)
 	defer cancel()
 	began := time.Now()
-	receipt, err := s.o.Sender.Send(sending, Message{ID: token(), To: n, Code: code, Language: c.Language, ExpiresIn: issued.ExpiresIn})
-	event := Event{Kind: EventDeliver, Provider: receipt.Provider, Receipt: receipt.ID, Price: receipt.Price, Elapsed: time.Since(began), Err: err}
+	message := Message{ID: token(), To: n, Code: code, Language: c.Language, ExpiresIn: issued.ExpiresIn}
+	receipt, err := s.o.Sender.Send(sending, message)
+	event := Event{
+		Kind: EventDeliver, Message: message.ID, Provider: receipt.Provider, Receipt: receipt.ID, Price: receipt.Price,
+		Elapsed: time.Since(began), Err: err,
+	}
 	certain := !errors.Is(err, ErrUnknown) && (errors.Is(err, ErrRejected) || errors.Is(err, ErrUnavailable))
 	switch {
 	case err == nil:
@@ -235,6 +239,9 @@ func (s *Service) deliver(ctx context.Context, c Client, n Number, issued Issued
 		s.giveBack(ctx, c, n, overpaid(shared, receipt.Price))
 		return nil
 	case !certain:
+		if receipt.Price > 0 { // else all that was taken stays: nobody knows what it cost (T29)
+			s.giveBack(ctx, c, n, overpaid(shared, receipt.Price))
+		}
 		return nil
 	}
 	if !s.o.Disclosure {

@@ -57,7 +57,9 @@ type Options struct {
 	Code       CodeSettings
 	Limits     Limits
 	Proof      ProofMode
-	MaxPrice   int64 // of one message, in millionths: what a send takes from ServiceSpendDay until its Receipt says less
+	// MaxPrice is the most that one message in a language to a number can cost, in millionths: what a send takes from
+	// ServiceSpendDay until its Receipt says less. nil: nothing is taken.
+	MaxPrice func(to Number, language string) int64
 }
 
 // Service is the recovery. It is safe for concurrent use.
@@ -91,9 +93,11 @@ func New(o Options) (*Service, error) {
 	require(o.Limits.NumberReserved <= o.Limits.NumberSendsDay || o.Limits.NumberSendsDay == 0, "a number's reserved sends must be among its sends of the day")
 	require(o.Limits.valid(), "no limit may be under 0 or over 10⁹ (spend: 10¹⁵ millionths), and the conversion floor must be from 0 to 1")
 	require(o.FindTime >= 0, "the time of a look into the users table may not be under 0")
-	require(o.MaxPrice >= 0, "the most that a message can cost may not be under 0")
 	if len(faults) > 0 {
 		return nil, errors.Join(faults...)
+	}
+	if o.MaxPrice == nil {
+		o.MaxPrice = func(Number, string) int64 { return 0 }
 	}
 	if o.Plan == nil {
 		o.Plan = ChinaMobile

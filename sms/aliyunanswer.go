@@ -40,7 +40,7 @@ func (a answer) aliyun(id func(aliyunAnswer) string) (string, error) {
 		return "", &Refusal{Outcome: Unknown, Detail: "it answered with a success without its code, or the answer was cut off"}
 	case "OK":
 		var taken aliyunAnswer
-		if json.Unmarshal(a.body, &taken) != nil || id(taken) == "" || taken.Success != nil && !*taken.Success || a.verdict() != nil {
+		if json.Unmarshal(a.body, &taken) != nil || !vendorID(id(taken)) || taken.Success != nil && !*taken.Success || a.verdict() != nil {
 			return "", &Refusal{Outcome: Unknown, Code: code, Detail: "its answer says OK, but gives no id of a message or contradicts itself"}
 		}
 		return id(taken), nil

@@ -106,6 +106,7 @@ func FuzzVendorAnswers(f *testing.F) {
 	seeds := []string{
 		"", "null", "true", "[]", "[{}]", "{}", `""`, "0", "ok", leak, strings.Repeat("[", 10000), `{"Code":1e400}`, "\xff\xfe{\x00}",
 		`{"Code":"isv.BUSINESS_LIMIT_CONTROL"}`, `{"Code":"OK"}`, `{"Code":"OK","BizId":""}`,
+		`{"Code":"OK","BizId":"` + canaryMobile + `\u001b[2J"}`,
 		`{"Code":"` + canaryMobile + `","Message":"` + canaryCode + `"}`, `{"Code":"` + canaryCode + `.` + vendorSecret + `"}`,
 		`{"Code":"OK","Success":false,"Model":{"BizId":"1"}}`, `{"Code":"isp.` + canaryCode + `"}`,
 		`{"Response":{"Error":{"Code":"AuthFailure.SignatureExpire","Message":"` + vendorSecret + `"}}}`,

@@ -14,10 +14,10 @@ import (
 
 // TestConnectionsAreKept sends thousands of messages one after the other over one connection, and then as many from sixteen
 // goroutines over sixteen. A machine that stalls in the wrong moment costs a connection (net/http gives one up whose request
-// is not known to have been written 50 ms after its answer), but not one a hundred messages.
+// is not known to have been written 50 ms after its answer), but not one in a hundred messages.
 func TestConnectionsAreKept(t *testing.T) {
 	t.Parallel()
-	const messages, senders, stalls = 5000, 16, 5
+	const messages, senders, stalls = 5000, 16, 50
 	g := smstest.NewGateway(t, true, smstest.Signed([]byte(canaryKey)), "ok")
 	transport := sms.NewTransport()
 	transport.IdleConnTimeout = time.Hour // a machine may be slow

@@ -105,19 +105,28 @@ func codeOf(err error) string {
 const maxVendorCode = 80
 
 // VendorCode is a vendor's code as it may be kept and logged: letters, digits and . _ : - only, so that it steers no
-// terminal (T37), and no run of six digits or more, which might be a number or a code (T36). Anything else is "(unreadable)".
+// terminal (T37); no run of six digits or more, which might be a number or a code; and no word of sixteen characters or
+// more that mixes letters and digits, which might be a credential and is no code of any vendor's (T36). Anything else is
+// "(unreadable)".
 func VendorCode(s string) string {
-	digits := 0
+	if len(s) > maxVendorCode {
+		return unreadable
+	}
+	digits, letters, mixed := 0, 0, 0 // the run of digits; the letters and the digits of the word
 	for i := range len(s) {
 		switch c := s[i]; {
 		case '0' <= c && c <= '9':
 			digits++
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', strings.IndexByte("._:-", c) >= 0:
+			mixed++
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z':
 			digits = 0
+			letters++
+		case strings.IndexByte("._:-", c) >= 0:
+			digits, letters, mixed = 0, 0, 0
 		default:
 			return unreadable
 		}
-		if digits >= 6 || i >= maxVendorCode {
+		if digits >= 6 || letters > 0 && mixed > 0 && letters+mixed >= 16 {
 			return unreadable
 		}
 	}

@@ -31,8 +31,10 @@ func (r recorder) Record(ctx context.Context, e rekey.Event) {
 		add("address", e.Address.String())
 	}
 	add("budget", e.Budget)
+	add("message", e.Message)
 	add("provider", e.Provider)
 	add("receipt", e.Receipt)
+	add("vendor_code", e.Code)
 	if e.Price != 0 {
 		attributes = append(attributes, slog.Int64("price_millionths", e.Price))
 	}
@@ -58,6 +60,15 @@ func level(e rekey.Event) slog.Level {
 		if e.Err != nil {
 			return slog.LevelWarn
 		}
+	case rekey.EventAttempt:
+		if e.Err == nil {
+			return slog.LevelDebug // what became of the message says it all
+		}
+		return slog.LevelWarn
+	case rekey.EventProvider:
+		if e.Outcome == providerAside {
+			return slog.LevelWarn
+		}
 	}
 	switch e.Outcome {
 	case rekey.Internal.String(), rekey.UsersDown.String(), rekey.StoreDown.String(), rekey.NotDelivered.String():
@@ -68,11 +79,44 @@ func level(e rekey.Event) slog.Level {
 	return slog.LevelInfo
 }
 
-// observe tells the log of a provider's failed attempt: where another provider took the message, nothing else does.
+// The outcomes of rekey.EventProvider.
+const (
+	providerAside = "aside"
+	providerBack  = "back"
+)
+
+// observe records a provider's part in the delivery of a message.
 func (h *house) observe(ctx context.Context, a sms.Attempt) {
-	if a.Err != nil {
-		h.log.WarnContext(ctx, "a provider failed", "provider", a.Provider, "message", a.Message, elapsed(a.Elapsed), "cause", a.Err)
+	recorder{h.log}.Record(ctx, rekey.Event{
+		Kind: rekey.EventAttempt, At: time.Now(), Message: a.Message, Number: a.To, Name: h.keys.NumberName(a.To),
+		Provider: a.Provider, Outcome: a.Outcome.String(), Code: a.Code, Receipt: a.Receipt, Price: a.Price, Elapsed: a.Elapsed, Err: a.Err,
+	})
+}
+
+// changed records that a provider was set aside or is back. One that refuses our account needs an operator.
+func (h *house) changed(ctx context.Context, c sms.Change) {
+	e := rekey.Event{Kind: rekey.EventProvider, At: time.Now(), Provider: c.Provider, Outcome: providerBack, Code: c.Code}
+	switch {
+	case c.Aside && c.Outcome == sms.RejectedAccount:
+		e.Kind, e.Outcome = rekey.EventAlarm, c.Outcome.String()
+	case c.Aside:
+		e.Outcome = providerAside
 	}
+	recorder{h.log}.Record(ctx, e)
+}
+
+// reported records a receipt, and lets the choice of providers learn from it. It has no say in anything else: most
+// vendors sign none.
+func (h *house) reported(ctx context.Context, provider string, r sms.Report) {
+	e := rekey.Event{
+		Kind: rekey.EventReceipt, At: time.Now(), Message: r.Message, Provider: provider, Receipt: r.ID,
+		Outcome: r.State.String(), Code: r.Code,
+	}
+	if !r.To.IsZero() {
+		e.Number, e.Name = r.To, h.keys.NumberName(r.To)
+	}
+	recorder{h.log}.Record(ctx, e)
+	h.delivery.failover.Report(ctx, provider, r)
 }
 
 // elapsed is a duration in the log: whoever reads a number wants its unit beside it.

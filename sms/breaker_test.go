@@ -1,0 +1,254 @@
+package sms_test
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"rekey"
+	"rekey/sms"
+	"rekey/sms/smstest"
+)
+
+// pair is two providers, of which the first fails as a test wants, on synctest's clock.
+type pair struct {
+	*testing.T
+	*sms.Failover
+	fail    error         // of the first provider; nil: it takes messages
+	hold    time.Duration // before it answers
+	tried   int           // messages that the first was handed
+	changes []sms.Change
+}
+
+func withPair(t *testing.T, f func(p *pair)) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &pair{T: t}
+		p.Failover = newFailover(t, sms.FailoverConfig{
+			Providers: map[string]sms.Entry{
+				"first": {Sender: sender(func(context.Context, rekey.Message) (rekey.Receipt, error) {
+					p.tried++
+					err := p.fail
+					time.Sleep(p.hold)
+					return rekey.Receipt{}, err
+				})},
+				"second": {Sender: taking("")},
+			},
+			Order:  []string{"first", "second"},
+			Change: func(_ context.Context, c sms.Change) { p.changes = append(p.changes, c) },
+		})
+		f(p)
+	})
+}
+
+// send sends one message and checks whether the first provider was asked and who took it.
+func (p *pair) send(asked bool, taker string) {
+	p.Helper()
+	before := p.tried
+	got, err := p.Send(p.Context(), smstest.Message(p, "m", canaryMobile, canaryCode))
+	if err != nil || got.Provider != taker || (p.tried > before) != asked {
+		p.Errorf("taken by %q, %v, the first was asked: %v; want %q, %v", got.Provider, err, p.tried > before, taker, asked)
+	}
+}
+
+func (p *pair) changed(want ...sms.Change) {
+	p.Helper()
+	if !slices.Equal(p.changes, want) {
+		p.Errorf("told of %v, want %v", p.changes, want)
+	}
+	p.changes = nil
+}
+
+func refusal(o sms.Outcome, code string) error { return &sms.Refusal{Outcome: o, Code: code} }
+
+func TestARefusedAccountSetsAProviderAsideAtOnce(t *testing.T) {
+	withPair(t, func(p *pair) {
+		p.fail = refusal(sms.RejectedAccount, "isv.OUT_OF_SERVICE")
+		p.send(true, "second")
+		p.changed(sms.Change{Provider: "first", Aside: true, Outcome: sms.RejectedAccount, Code: "isv.OUT_OF_SERVICE"})
+		for range 20 {
+			p.send(false, "second")
+		}
+		// One probe after each pause, which doubles up to five minutes; nobody is told again.
+		for _, pause := range []time.Duration{30, 60, 120, 240, 300, 300} {
+			time.Sleep(pause*time.Second - 1)
+			p.send(false, "second")
+			time.Sleep(1)
+			p.send(true, "second")
+			p.send(false, "second")
+		}
+		p.changed()
+		p.fail = nil
+		time.Sleep(300 * time.Second)
+		p.send(true, "first")
+		p.send(true, "first")
+		p.changed(sms.Change{Provider: "first", Outcome: sms.Sent})
+		p.fail = refusal(sms.RejectedAccount, "")
+		p.send(true, "second")
+		p.fail = nil
+		time.Sleep(30 * time.Second) // the pause has begun anew
+		p.send(true, "first")
+	})
+}
+
+func TestAProviderThatFailsTooOftenIsSetAside(t *testing.T) {
+	for _, o := range []sms.Outcome{sms.Unavailable, sms.Throttled, sms.Unknown} {
+		t.Run(o.String(), func(t *testing.T) {
+			withPair(t, func(p *pair) {
+				for range 6 {
+					p.send(true, "first")
+				}
+				p.fail = refusal(o, "")
+				for range 6 { // until they are half of all
+					p.send(true, "second")
+				}
+				p.changed(sms.Change{Provider: "first", Aside: true, Outcome: o})
+				p.send(false, "second")
+			})
+		})
+	}
+}
+
+func TestFewOrOldFailuresSetNobodyAside(t *testing.T) {
+	withPair(t, func(p *pair) {
+		for range 10 {
+			p.fail = nil
+			for range 5 {
+				p.send(true, "first")
+			}
+			p.fail = refusal(sms.Unavailable, "")
+			for range 3 {
+				p.send(true, "second")
+			}
+		}
+		time.Sleep(5 * time.Minute)
+		for range 20 { // one a while
+			time.Sleep(5*time.Minute/4 + 1)
+			p.send(true, "second")
+		}
+		p.changed()
+	})
+}
+
+// A stranger can ask for codes for numbers that a vendor refuses: that must not decide which vendor is used.
+func TestT29_RefusedNumbersSetNobodyAside(t *testing.T) {
+	withPair(t, func(p *pair) {
+		p.fail = refusal(sms.RejectedNumber, "isv.MOBILE_NUMBER_ILLEGAL")
+		for range 100 {
+			p.send(true, "second")
+		}
+		p.changed()
+	})
+}
+
+func TestOneProbeAtATime(t *testing.T) {
+	withPair(t, func(p *pair) {
+		p.fail = refusal(sms.RejectedAccount, "")
+		p.send(true, "second")
+		time.Sleep(30 * time.Second)
+		p.hold, p.fail = 3*time.Second, nil
+		before := p.tried
+		for range 50 {
+			go p.Send(p.Context(), smstest.Message(p, "m", canaryMobile, canaryCode))
+		}
+		synctest.Wait()
+		if n := p.tried - before; n != 1 {
+			p.Errorf("%d messages went to a provider that is on probation", n)
+		}
+		time.Sleep(3 * time.Second)
+		synctest.Wait()
+		p.hold = 0
+		p.send(true, "first")
+	})
+}
+
+func TestAProviderThatWasSetAsideIsTheLastResort(t *testing.T) {
+	t.Parallel()
+	var tried []string
+	provider := func(name string, fail *error) sms.Entry {
+		return sms.Entry{Sender: sender(func(context.Context, rekey.Message) (rekey.Receipt, error) {
+			tried = append(tried, name)
+			return rekey.Receipt{}, *fail
+		})}
+	}
+	account, number := refusal(sms.RejectedAccount, ""), refusal(sms.RejectedNumber, "")
+	a, b, c := account, account, number
+	f := newFailover(t, sms.FailoverConfig{
+		Providers: map[string]sms.Entry{"a": provider("a", &a), "b": provider("b", &b), "c": provider("c", &c)},
+		Order:     []string{"a", "b", "c"},
+	})
+	for i, want := range [][]string{{"a", "b", "c"}, {"c", "a", "b"}, {"c", "a"}} {
+		if i == 2 {
+			a = nil
+		}
+		tried = nil
+		_, err := f.Send(t.Context(), smstest.Message(t, "m", canaryMobile, canaryCode))
+		if !slices.Equal(tried, want) || (err == nil) != (i == 2) {
+			t.Errorf("send %d: tried %v, %v; want %v", i, tried, err, want)
+		}
+	}
+}
+
+func TestT31_NeverTheSameVendorAfterAnUnknownOutcome(t *testing.T) {
+	t.Parallel()
+	var tried []string
+	provider := func(name, vendor string, err error) sms.Entry {
+		return sms.Entry{Vendor: vendor, Sender: sender(func(context.Context, rekey.Message) (rekey.Receipt, error) {
+			tried = append(tried, name)
+			return rekey.Receipt{}, err
+		})}
+	}
+	for name, c := range map[string]struct {
+		first error
+		want  []string
+	}{
+		"after an unknown outcome": {refusal(sms.Unknown, ""), []string{"aliyun", "tencent"}},
+		"after a refusal":          {refusal(sms.RejectedNumber, ""), []string{"aliyun", "aliyun-2"}},
+	} {
+		f := newFailover(t, sms.FailoverConfig{
+			Providers: map[string]sms.Entry{
+				"aliyun": provider("aliyun", "aliyun", c.first), "aliyun-2": provider("aliyun-2", "aliyun", nil),
+				"tencent": provider("tencent", "tencent", nil),
+			},
+			Order: []string{"aliyun", "aliyun-2", "tencent"},
+		})
+		tried = nil
+		if _, err := f.Send(t.Context(), smstest.Message(t, "m", canaryMobile, canaryCode)); err != nil || !slices.Equal(tried, c.want) {
+			t.Errorf("%s: tried %v, %v; want %v", name, tried, err, c.want)
+		}
+	}
+}
+
+func TestHealthTellsAttemptsAndReceiptsOnce(t *testing.T) {
+	withPair(t, func(p *pair) {
+		p.send(true, "first")
+		p.fail = refusal(sms.RejectedAccount, "")
+		p.send(true, "second")
+		for range 3 { // vendors push again
+			p.Report(p.Context(), "first", sms.Report{ID: "1", State: sms.Delivered})
+		}
+		p.Report(p.Context(), "first", sms.Report{ID: "2", State: sms.Pending})
+		p.Report(p.Context(), "first", sms.Report{ID: "2", State: sms.Undelivered})
+		p.Report(p.Context(), "nobody", sms.Report{ID: "3", State: sms.Delivered})
+		all := p.Health()
+		first, second := all[0], all[1]
+		if first.Provider != "first" || first.Breaker != "open" || first.Until == nil || first.Attempts["sent"] != 1 ||
+			first.Attempts["rejected_account"] != 1 || first.Delivered != 1 || first.Undelivered != 1 || *first.Rate != 0.5 {
+			p.Errorf("the first: %+v", first)
+		}
+		if second.Breaker != "closed" || second.Rate != nil || second.Attempts["sent"] != 1 {
+			p.Errorf("the second: %+v", second)
+		}
+		for i := range 2000 { // of which the latest count
+			state := sms.Delivered
+			if i >= 1600 {
+				state = sms.Undelivered
+			}
+			p.Report(p.Context(), "first", sms.Report{Message: time.Duration(i).String(), State: state})
+		}
+		if first = p.Health()[0]; first.Delivered != 100 || first.Undelivered != 400 {
+			p.Errorf("%d delivered, %d not; want the latest 500", first.Delivered, first.Undelivered)
+		}
+	})
+}
