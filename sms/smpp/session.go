@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// The timers of a link (§7.2).
+// The timers of a link, whose values the specification leaves open.
 const (
 	// enquireEvery is the silence after which the SMSC is asked whether it is there. Vendors hang up after one to five
 	// minutes, firewalls forget a link after as little.
