@@ -63,21 +63,13 @@ func (a *aliyun) Pushed(_ context.Context, r *http.Request, body []byte) (Push, 
 func aliyunNumber(phone, calling string) rekey.Number {
 	digits := strings.TrimPrefix(strings.TrimPrefix(phone, "+"), "00")
 	national, prefixed := strings.CutPrefix(digits, calling)
-	if calling == mainland {
-		if len(digits) == 11 { // no number of the mainland begins with 86
-			national = digits
-		}
-		n, err := rekey.ChinaMobile(national)
-		if err != nil {
-			return rekey.Number{}
-		}
-		return n
+	if calling == mainland && len(digits) == 11 { // no number of the mainland begins with 86
+		national, prefixed = digits, true
 	}
-	n, err := rekey.NewNumber("", calling, national)
-	if err != nil || !prefixed {
+	if !prefixed {
 		return rekey.Number{}
 	}
-	return n
+	return reportNumber(calling, national)
 }
 
 // vendorID says whether s can be an id: printable ASCII without spaces, at most 128 characters. The longest known is

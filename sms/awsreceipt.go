@@ -99,12 +99,6 @@ func (e awsEvent) state() DeliveryState {
 // awsNumber is an E.164 number under its calling code.
 func awsNumber(e164, calling string) (rekey.Number, bool) {
 	national, ok := strings.CutPrefix(e164, "+"+calling)
-	var n rekey.Number
-	var err error
-	if calling == mainland {
-		n, err = rekey.ChinaMobile(national)
-	} else {
-		n, err = rekey.NewNumber("", calling, national)
-	}
-	return n, ok && err == nil
+	n := reportNumber(calling, national)
+	return n, ok && !n.IsZero()
 }

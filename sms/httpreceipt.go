@@ -117,8 +117,7 @@ func (f *receiptForm) read(message string, field func(name string) string) (Repo
 		return Report{}, errors.New("there is no id of a message; receipt_id names its field")
 	}
 	if mobile := field(f.mobile); f.mobile != "" && mobile != "" {
-		var err error
-		if r.To, err = reportedNumber(mobile); err != nil {
+		if r.To = reportedNumber(mobile); r.To.IsZero() {
 			return Report{}, errors.New("the number is not in E.164; receipt_mobile names its field")
 		}
 	}
@@ -194,34 +193,12 @@ func plainID(id string) string {
 	return id
 }
 
-// reportedNumber is a number as a receipt repeats it: in E.164 with plus, 00 or neither, or, as {{.Mobile}} has it, eleven
-// digits of mainland China. Those may also be read as a number of North America without its plus; this service sends
-// more of the former, and a receipt decides nothing.
-func reportedNumber(s string) (rekey.Number, error) {
+// reportedNumber is a number as a receipt repeats it: in E.164, or, as {{.Mobile}} has it, eleven digits of mainland China.
+// Those may also be read as a number of North America without its plus; this service sends more of the former, and a
+// receipt decides nothing.
+func reportedNumber(s string) rekey.Number {
 	if n, err := rekey.ChinaMobile(s); err == nil {
-		return n, nil
+		return n
 	}
-	digits := strings.TrimPrefix(strings.TrimPrefix(s, "+"), "00")
-	if national, ok := strings.CutPrefix(digits, "86"); ok {
-		return rekey.ChinaMobile(national)
-	}
-	calling := callingCodeLength(digits)
-	if len(digits) <= calling {
-		return rekey.Number{}, rekey.ErrNumberForm
-	}
-	return rekey.NewNumber("", digits[:calling], digits[calling:])
-}
-
-// callingCodeLength is how many of the digits of a number in E.164 are its country calling code (ITU-T, "List of
-// Recommendation ITU-T E.164 assigned country codes").
-func callingCodeLength(digits string) int {
-	const two = "20 27 30 31 32 33 34 36 39 40 41 43 44 45 46 47 48 49 51 52 53 54 55 56 57 58 " +
-		"60 61 62 63 64 65 66 81 82 84 86 90 91 92 93 94 95 98"
-	switch {
-	case strings.HasPrefix(digits, "1"), strings.HasPrefix(digits, "7"):
-		return 1
-	case len(digits) >= 2 && slices.Contains(strings.Fields(two), digits[:2]):
-		return 2
-	}
-	return 3
+	return reportE164(s)
 }

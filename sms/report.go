@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
+	"strings"
 
 	"rekey"
 )
@@ -57,3 +59,41 @@ type Push struct {
 
 // ErrForged says that a request was not signed by the vendor.
 var ErrForged = errors.New("the signature is not the vendor's")
+
+// reportNumber is the number that a receipt says, by its calling code and the digits after it. It is zero where that is
+// none: other programs may send by the same account, to what is no mobile number, and the receipt counts all the same.
+func reportNumber(calling, national string) rekey.Number {
+	n, err := rekey.NewNumber("", calling, national)
+	if calling == mainland {
+		n, err = rekey.ChinaMobile(national)
+	}
+	if err != nil {
+		return rekey.Number{}
+	}
+	return n
+}
+
+// reportE164 is the number that a receipt says in E.164, with plus, 00 or neither before its calling code; zero as with
+// reportNumber.
+func reportE164(s string) rekey.Number {
+	digits := strings.TrimPrefix(strings.TrimPrefix(s, "+"), "00")
+	calling := callingCodeLength(digits)
+	if len(digits) <= calling {
+		return rekey.Number{}
+	}
+	return reportNumber(digits[:calling], digits[calling:])
+}
+
+// callingCodeLength is how many of the digits of a number in E.164 are its country calling code (ITU-T, "List of
+// Recommendation ITU-T E.164 assigned country codes"): one in the zones 1 and 7, two as listed, else three.
+func callingCodeLength(digits string) int {
+	const two = "20 27 30 31 32 33 34 36 39 40 41 43 44 45 46 47 48 49 51 52 53 54 55 56 57 58 " +
+		"60 61 62 63 64 65 66 81 82 84 86 90 91 92 93 94 95 98"
+	switch {
+	case strings.HasPrefix(digits, "1"), strings.HasPrefix(digits, "7"):
+		return 1
+	case len(digits) >= 2 && slices.Contains(strings.Fields(two), digits[:2]):
+		return 2
+	}
+	return 3
+}

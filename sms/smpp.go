@@ -323,8 +323,8 @@ func smppOutcome(s smpp.Status) Outcome {
 	return RejectedNumber
 }
 
-// smppReport is a receipt as the rest of the service knows it. An id is all that ties it to its message. UNKNOWN is what SMSCs
-// say when they have given up without learning more.
+// smppReport is a receipt as the rest of the service knows it. The SMSC's id ties it to its message. UNKNOWN is what SMSCs say
+// when they have given up without learning more.
 func smppReport(r smpp.Receipt) Report {
 	state := Undelivered
 	switch r.State {
@@ -333,7 +333,7 @@ func smppReport(r smpp.Receipt) Report {
 	case smpp.Scheduled, smpp.Enroute, smpp.Accepted:
 		state = Pending
 	}
-	return Report{ID: r.ID, State: state, Code: VendorCode(r.Code)}
+	return Report{ID: r.ID, To: reportE164(r.To), State: state, Code: VendorCode(r.Code)}
 }
 
 // Preview is what would be submitted, each part with its text.

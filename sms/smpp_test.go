@@ -213,6 +213,7 @@ func TestSMPPReports(t *testing.T) {
 		t.Fatal(err)
 	}
 	l := smsc.Links()[0]
+	reported := smstest.Message(t, "", "13900000000", canaryCode).To // as smpptest has it
 	for text, want := range map[string]sms.Report{
 		"stat:ACCEPTD":                   {State: sms.Pending, Code: "ACCEPTD"},
 		"stat:ENROUTE":                   {State: sms.Pending, Code: "ENROUTE"},
@@ -222,7 +223,7 @@ func TestSMPPReports(t *testing.T) {
 		"stat:UNKNOWN":                   {State: sms.Undelivered, Code: "UNKNOWN"},
 		"stat:UNDELIV err:" + canaryCode: {State: sms.Undelivered, Code: "(unreadable)"}, // may be the code (T36)
 	} {
-		want.ID = receipt.ID
+		want.ID, want.To = receipt.ID, reported
 		l.Deliver(4, "id:"+receipt.ID+" "+text+" Text:"+canaryCode)
 		select {
 		case got := <-reports:

@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-
-	"rekey"
 )
 
 // tencentReport is one delivery receipt, as the vendor pushes up to 100 of them in an array
@@ -34,7 +32,7 @@ func (t *Tencent) Pushed(_ context.Context, r *http.Request, body []byte) (Push,
 	}
 	push := Push{ContentType: "application/json", Answer: tencentTaken}
 	for _, p := range pushed {
-		report := Report{ID: p.SerialNo, To: tencentNumber(p.CallingCode, p.National), Code: VendorCode(p.Code)}
+		report := Report{ID: p.SerialNo, To: reportNumber(p.CallingCode, p.National), Code: VendorCode(p.Code)}
 		switch p.Status {
 		case "SUCCESS":
 			report.State = Delivered
@@ -52,17 +50,4 @@ func (t *Tencent) Pushed(_ context.Context, r *http.Request, body []byte) (Push,
 		push.Reports = append(push.Reports, report)
 	}
 	return push, nil
-}
-
-// tencentNumber is the number of a receipt. It is zero where it can't be read: other programs may send by the same
-// application, to what is no mobile number, and that is no reason to refuse the receipts beside it.
-func tencentNumber(calling, national string) rekey.Number {
-	n, err := rekey.NewNumber("", calling, national)
-	if calling == mainland {
-		n, err = rekey.ChinaMobile(national)
-	}
-	if err != nil {
-		return rekey.Number{}
-	}
-	return n
 }

@@ -13,8 +13,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-
-	"rekey"
 )
 
 // Pushed reads a delivery receipt (https://www.twilio.com/docs/messaging/guides/track-outbound-message-status). Its
@@ -38,7 +36,7 @@ func (t *Twilio) Pushed(_ context.Context, r *http.Request, body []byte) (Push, 
 	if !t.signed(r.Header.Get("X-Twilio-Signature"), address, form) {
 		return Push{}, ErrForged
 	}
-	report := Report{ID: form.Get("MessageSid"), To: e164Number(form.Get("To")), Code: VendorCode(form.Get("ErrorCode"))}
+	report := Report{ID: form.Get("MessageSid"), To: reportE164(form.Get("To")), Code: VendorCode(form.Get("ErrorCode"))}
 	if !isTwilioMessage(report.ID) {
 		return Push{}, errors.New("a receipt without MessageSid, or with one that is none")
 	}
@@ -102,30 +100,4 @@ func otherPort(address string) string {
 		port = ":80"
 	}
 	return scheme + "://" + host + port + after
-}
-
-// e164Number is the number written s in E.164, or zero if s is none. Calling codes are those of ITU-T E.164: one digit in
-// the zones 1 and 7; two digits as listed, in the zones that have such; else three.
-func e164Number(s string) rekey.Number {
-	digits, ok := strings.CutPrefix(s, "+")
-	if !ok || len(digits) < 3 {
-		return rekey.Number{}
-	}
-	length := 3
-	switch {
-	case digits[0] == '1' || digits[0] == '7':
-		length = 1
-	case slices.Contains(strings.Fields("20 27 30 31 32 33 34 36 39 40 41 43 44 45 46 47 48 49 51 52 53 54 55 56 57 58 "+
-		"60 61 62 63 64 65 66 81 82 84 86 90 91 92 93 94 95 98"), digits[:2]):
-		length = 2
-	}
-	calling, national := digits[:length], digits[length:]
-	n, err := rekey.NewNumber("", calling, national)
-	if calling == mainland {
-		n, err = rekey.ChinaMobile(national)
-	}
-	if err != nil {
-		return rekey.Number{}
-	}
-	return n
 }

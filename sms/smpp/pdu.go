@@ -192,6 +192,7 @@ func messageID(body []byte) string {
 
 // delivery is what a deliver_sm (§4.6.1) says that matters here.
 type delivery struct {
+	source     string // source_addr: in a receipt the number that the message went to
 	class      byte
 	text       []byte // short_message, or message_payload in its place
 	receiptID  string // of the TLV receipted_message_id, or ""
@@ -216,7 +217,7 @@ func readDelivery(body []byte) (delivery, error) {
 	f := fields{rest: body}
 	f.text(6) // service_type
 	f.octets(2)
-	f.text(21) // source_addr
+	d.source = f.text(21)
 	f.octets(2)
 	f.text(21) // destination_addr
 	d.class = f.octet()

@@ -9,6 +9,7 @@ import (
 // Receipt is an SMSC's delivery receipt for one short message.
 type Receipt struct {
 	ID    string // as Submit gave it, if the SMSC is consistent; some write it in hex there and in decimal here
+	To    string // the number that the message went to, as the SMSC writes it: most as it was submitted. For no log (T36)
 	State State
 	// Code is the state's word, and after a colon the network's error code if there is one other than zero, such as
 	// "UNDELIV:011". What the error codes mean is up to each SMSC.
@@ -69,7 +70,7 @@ func readReceipt(d delivery) (r Receipt, ok bool) {
 	if id == "" || len(id) > 64 || !printable(id) {
 		return Receipt{}, false
 	}
-	r.ID = id
+	r.ID, r.To = id, d.source
 	if d.state >= 0 && d.state < len(stateWords) {
 		r.State = State(d.state)
 	} else if r.State, ok = stateOf(stat); !ok {

@@ -93,6 +93,7 @@ func TestReceiptsByParameterAndByText(t *testing.T) {
 				l, receipts := bound(t)
 				n := l.Deliver(c.class, c.text, c.parameters...)
 				answered(t, l, deliverResp, 0, n, "\x00")
+				c.want.To = "8613900000000"
 				if got := receipts(); len(got) != 1 || got[0] != c.want {
 					t.Errorf("got %v, want %v", got, c.want)
 				}
