@@ -28,7 +28,7 @@ type Provider interface {
 	Try(ctx context.Context, m rekey.Message) (answer string, err error)
 
 	// Segments is how many short messages m is billed as. Where the vendor fills a registered template, its text is not
-	// known here: such a provider says 1, which is what the templates of docs/sms.md come to.
+	// known here: such a provider says 1, which is what the templates of docs/sms-vendors.md come to.
 	Segments(m rekey.Message) int
 }
 

@@ -70,11 +70,12 @@ func (TencentConfig) Format(f fmt.State, _ rune) { io.WriteString(f, "(Tencent C
 //
 // Sources: https://cloud.tencent.com/document/api/382/59177 (codes of messages), https://cloud.tencent.com/document/api/382/52075
 // (codes of requests) and the list in the vendor's library (github.com/TencentCloud/tencentcloud-sdk-go,
-// sms/v20210111/errors.go). The limits of one number are set in the vendor's console (by default one message of the same
-// text in 30 seconds and ten a day, https://cloud.tencent.com/developer/techpedia/1295/8938): another vendor may still pass
-// the message. Of sensitive words only the template can hold any, since all that is filled in are digits. An InternalError
-// is a fault on the vendor's side, of which it does not say whether it came before or after the message was handed on.
-// Any other code leaves the message's fate unknown, but for a status other than 200, which decides then.
+// sms/v20210111/errors.go). The limits of one number are set in the vendor's console (by default one message of the
+// same text in 30 seconds, and two a day unless the console says otherwise,
+// https://cloud.tencent.com/document/faq/382/13303): another vendor may still pass the message. Of sensitive words only
+// the template can hold any, since all that is filled in are digits. An InternalError is a fault on the vendor's side,
+// of which it does not say whether it came before or after the message was handed on. Any other code leaves the
+// message's fate unknown, but for a status other than 200, which decides then.
 type Tencent struct {
 	caller
 	tc3

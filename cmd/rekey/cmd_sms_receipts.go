@@ -61,7 +61,10 @@ func (l *loaded) receiptAdvice(keys *rekey.Keyring, name string) string {
 		if p.namesReceipts() {
 			todo = "Nothing: every message names this address, with its id behind it."
 		}
-	case "aliyun", "aliyun-verify":
+	case "aliyun-verify":
+		// https://help.aliyun.com/zh/pnvs/developer-reference/message-receipts
+		todo = "In the console of the number authentication service (号码认证服务), at the verification by SMS (短信认证服务), its parameters (短信认证参数配置), choose HTTP batch push (HTTP批量推送模式) of status reports (状态报告接收), with this address."
+	case "aliyun":
 		todo = "In the console of the short message service (短信服务) choose HTTP batch push (HTTP批量推送模式) of SmsReport, with this address."
 	case "tencent":
 		todo = "In the SMS console, at the application's basic configuration (基础配置), event callback (事件回调配置), set this address for the sending status."

@@ -310,7 +310,7 @@ func (c *Client) run(ctx context.Context) {
 		if c.closing.Err() != nil {
 			return
 		}
-		c.c.Log.Warn("not bound to the SMSC; will try again", "address", c.c.Address, "cause", trouble, "in", wait)
+		c.c.Log.Warn("not bound to the SMSC; will try again", "address", c.c.Address, "cause", trouble, "wait_ms", wait.Milliseconds())
 		timer := time.NewTimer(wait)
 		select {
 		case <-timer.C:
