@@ -260,3 +260,32 @@ func TestT31_OnlyACertainFailureTakesTheCodeBack(t *testing.T) {
 		})
 	}
 }
+
+// TestT31_ASenderThatPanicsHasLeftTheMessageUnknown: the person may have the code, so it stays, and its event tells.
+func TestT31_ASenderThatPanicsHasLeftTheMessageUnknown(t *testing.T) {
+	for name, disclosure := range map[string]bool{"answer after delivery": true, "answer before delivery": false} {
+		t.Run(name, func(t *testing.T) {
+			inHouse(t, func(o *rekey.Options) { o.Disclosure = disclosure }, func(h *house) {
+				h.phone.before = func() { panic("13800000001 and a code") }
+				_, err := h.Send(h.Context(), from(1), ann)
+				h.ok(err)
+				h.ok(h.Drain(h.Context()))
+				var told []rekey.Event
+				for _, e := range h.diary.events {
+					if e.Kind == rekey.EventDeliver {
+						told = append(told, e)
+					}
+				}
+				if len(told) != 1 || told[0].Outcome != "unknown" || told[0].Message == "" || !errors.Is(told[0].Err, rekey.ErrUnknown) {
+					h.Fatalf("told of %+v", told)
+				}
+				if strings.Contains(told[0].Err.Error(), ann) {
+					h.Errorf("T36: the error repeats what the panic said: %v", told[0].Err)
+				}
+				h.phone.before = nil
+				_, err = h.Send(h.Context(), from(1), ann)
+				h.want(err, rekey.TooSoon)
+			})
+		})
+	}
+}

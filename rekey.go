@@ -219,7 +219,7 @@ func (s *Service) deliver(ctx context.Context, c Client, n Number, issued Issued
 	defer cancel()
 	began := time.Now()
 	message := Message{ID: token(), To: n, Code: code, Language: c.Language, ExpiresIn: issued.ExpiresIn}
-	receipt, err := s.o.Sender.Send(sending, message)
+	receipt, err := s.handOver(sending, message)
 	event := Event{
 		Kind: EventDeliver, Message: message.ID, Provider: receipt.Provider, Receipt: receipt.ID, Price: receipt.Price,
 		Elapsed: time.Since(began), Err: err,
@@ -258,6 +258,17 @@ func (s *Service) deliver(ctx context.Context, c Client, n Number, issued Issued
 	s.record(ctx, c, n, withdraw)
 	s.giveBack(ctx, c, n, shared)
 	return &Error{Kind: NotDelivered, Cause: err}
+}
+
+// handOver is the Sender's Send. One that panics may have sent the message; the value of the panic may hold anything, and
+// only its type is told (T36).
+func (s *Service) handOver(ctx context.Context, m Message) (receipt Receipt, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			receipt, err = Receipt{}, fmt.Errorf("%w: the Sender ended in a panic of type %T", ErrUnknown, p)
+		}
+	}()
+	return s.o.Sender.Send(ctx, m)
 }
 
 // Reset redeems a code for a new password.
