@@ -54,12 +54,12 @@ func (b *breaker) enter(now time.Time) bool {
 	return true
 }
 
-// settle takes an outcome into account, also of a message that came without entering. changed says that the breaker has
-// just opened or closed.
-func (b *breaker) settle(o Outcome, now time.Time) (changed bool) {
+// settle takes an outcome into account, also of a message that came without entering, which ends no probe. changed says
+// that the breaker has just opened or closed.
+func (b *breaker) settle(o Outcome, entered bool, now time.Time) (changed bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.probing = false
+	b.probing = b.probing && !entered
 	if b.open && now.Before(b.until) { // of a message that had left before, or of one that nobody else took
 		return false
 	}

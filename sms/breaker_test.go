@@ -163,6 +163,87 @@ func TestOneProbeAtATime(t *testing.T) {
 	})
 }
 
+// Where the other one refuses, messages come to the first all the same; they are no probes, and end none.
+func TestTheLastResortEndsNoProbe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var tried int
+		hold, fail := time.Duration(0), refusal(sms.RejectedAccount, "")
+		f := newFailover(t, sms.FailoverConfig{
+			Providers: map[string]sms.Entry{
+				"first": {Sender: sender(func(context.Context, rekey.Message) (rekey.Receipt, error) {
+					tried++
+					wait, err := hold, fail
+					time.Sleep(wait)
+					return rekey.Receipt{}, err
+				})},
+				"second": {Sender: sender(func(_ context.Context, m rekey.Message) (rekey.Receipt, error) {
+					if m.ID == "refused" {
+						return rekey.Receipt{}, refusal(sms.RejectedNumber, "")
+					}
+					return rekey.Receipt{}, nil
+				})},
+			},
+			Order: []string{"first", "second"},
+		})
+		send := func(id string) { f.Send(t.Context(), smstest.Message(t, id, canaryMobile, canaryCode)) }
+		send("opens")
+		time.Sleep(30 * time.Second)
+		hold = 4 * time.Second
+		go send("probe")
+		synctest.Wait()
+		hold, fail = 0, refusal(sms.RejectedNumber, "")
+		send("refused") // the first refuses the number too
+		before := tried
+		send("third")
+		if tried != before {
+			t.Error("a second probe began before the first had ended")
+		}
+		synctest.Wait()
+		time.Sleep(4 * time.Second)
+	})
+}
+
+// A provider's panic is its own failure: the next one takes over, and the breaker is not left waiting for its probe.
+func TestT31_AProviderThatPanicsHasLeftTheMessageUnknown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		panics := true
+		var attempts []sms.Attempt
+		f := newFailover(t, sms.FailoverConfig{
+			Providers: map[string]sms.Entry{
+				"first": {Sender: sender(func(context.Context, rekey.Message) (rekey.Receipt, error) {
+					if panics {
+						panic("a number and a code: " + canaryMobile + canaryCode)
+					}
+					return rekey.Receipt{}, nil
+				}), Prices: sms.Prices{"": 1}},
+				"second": {Sender: taking("")},
+			},
+			Order:   []string{"first", "second"},
+			Observe: func(_ context.Context, a sms.Attempt) { attempts = append(attempts, a) },
+		})
+		send := func(taker string) {
+			t.Helper()
+			got, err := f.Send(t.Context(), smstest.Message(t, "m", canaryMobile, canaryCode))
+			if err != nil || got.Provider != taker {
+				t.Errorf("taken by %q, %v; want %q", got.Provider, err, taker)
+			}
+		}
+		for range 5 {
+			send("second")
+		}
+		if a := attempts[0]; a.Outcome != sms.Unknown || a.Price != 1 {
+			t.Errorf("told of %+v", a)
+		} else {
+			smstest.CheckError(t, a.Err, rekey.ErrUnknown, canaryMobile, canaryCode)
+		}
+		time.Sleep(30 * time.Second)
+		send("second") // the probe panics too
+		panics = false
+		time.Sleep(60 * time.Second)
+		send("first")
+	})
+}
+
 func TestAProviderThatWasSetAsideIsTheLastResort(t *testing.T) {
 	t.Parallel()
 	var tried []string

@@ -198,12 +198,16 @@ func (f *Failover) Send(ctx context.Context, m rekey.Message) (rekey.Receipt, er
 		}
 		name := left[0]
 		left = left[1:]
-		if !lastResort && !f.breakers[name].enter(time.Now()) {
+		entered := !lastResort && f.breakers[name].enter(time.Now())
+		if !entered && !lastResort {
 			aside = append(aside, name)
 			continue
 		}
 		behind := time.Duration(len(left) + len(aside))
 		receipt, a := f.attempt(ctx, m, name, max(remaining-behind*leastTry, leastTry))
+		if f.breakers[name].settle(a.Outcome, entered, time.Now()) && f.c.Change != nil {
+			f.c.Change(ctx, Change{Provider: name, Aside: a.Outcome != Sent, Outcome: a.Outcome, Code: a.Code})
+		}
 		if a.Err == nil {
 			receipt.Provider, receipt.Price = name, spent+a.Price
 			return receipt, nil
@@ -233,7 +237,7 @@ func (f *Failover) attempt(ctx context.Context, m rekey.Message, name string, sh
 	start := time.Now()
 	tryCtx, cancel := context.WithTimeout(ctx, min(cmp.Or(e.Timeout, DefaultTimeout), share))
 	defer cancel()
-	receipt, err := e.Sender.Send(tryCtx, m)
+	receipt, err := handOver(tryCtx, e.Sender, m)
 	a := Attempt{
 		Message: m.ID, To: m.To, Provider: name, Outcome: OutcomeOf(err), Code: codeOf(err), Receipt: receipt.ID,
 		Elapsed: time.Since(start), Err: err,
@@ -247,10 +251,18 @@ func (f *Failover) attempt(ctx context.Context, m rekey.Message, name string, sh
 	if f.c.Observe != nil {
 		f.c.Observe(ctx, a)
 	}
-	if f.breakers[name].settle(a.Outcome, time.Now()) && f.c.Change != nil {
-		f.c.Change(ctx, Change{Provider: name, Aside: a.Outcome != Sent, Outcome: a.Outcome, Code: a.Code})
-	}
 	return receipt, a
+}
+
+// handOver is Send of a provider, whose panic is an outcome of its own: others are still to be asked, and its breaker waits
+// for one. The value of the panic may hold anything, and only its type is told (T36).
+func handOver(ctx context.Context, s rekey.Sender, m rekey.Message) (receipt rekey.Receipt, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			receipt, err = rekey.Receipt{}, &Refusal{Outcome: Unknown, Detail: fmt.Sprintf("the provider ended in a panic of type %T", p)}
+		}
+	}()
+	return s.Send(ctx, m)
 }
 
 // lastWhoOwe puts the providers that owe this person a receipt behind the others.
