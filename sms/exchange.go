@@ -115,6 +115,10 @@ func (c *caller) call(ctx context.Context, r request) (answer, error) {
 		return answer{}, &Refusal{Outcome: outcome, Detail: c.cause(ctx, err)}
 	}
 	defer resp.Body.Close()
+	if resp.StatusCode == http.StatusSwitchingProtocols {
+		// What follows is no body: it ends when the provider likes, and the transport has no say in it any more.
+		return answer{status: resp.StatusCode}, nil
+	}
 	said, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	whole := err == nil && len(said) <= maxAnswer
 	return answer{status: resp.StatusCode, body: said[:min(len(said), maxAnswer)], whole: whole}, nil

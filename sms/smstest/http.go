@@ -137,6 +137,16 @@ func (p HTTP) faults() []fault {
 			w.Header().Set("X-Long", strings.Repeat(p.echo(), 4000))
 		}, rekey.ErrUnknown},
 	)
+	// 101 hands the connection over, and with it the transport's word on when to stop.
+	all = append(all, fault{"answers another protocol without end", func(w http.ResponseWriter, _ *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			panic(err)
+		}
+		defer conn.Close()
+		io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n"+p.echo())
+		io.Copy(io.Discard, conn) // until the caller hangs up
+	}, rekey.ErrUnknown})
 	// A 2xx says taken all by itself, unless the body has a say.
 	judged := error(nil)
 	if p.Refused != "" {
