@@ -70,14 +70,28 @@ func (AliyunConfig) Format(f fmt.State, _ rune) { io.WriteString(f, "(Aliyun pro
 // (https://help.aliyun.com/document_detail/2881383.html): another vendor may still pass the message. A wrong form of the
 // number has a code of its own, so that other invalid parameters come from the settings. isp.* are faults on the vendor's
 // side of which it does not say whether they came before or after the message was handed on; a nonce used before means
-// that something on the way repeated the request, the first of which may have passed. Other codes: a 2xx, as a refusal of
-// this message, since it says that it was not sent; else by the HTTP status.
+// that something on the way repeated the request, the first of which may have passed. Other codes with a 2xx: isv.*, as a
+// refusal of this message, since they are what the vendor found wrong in it; the rest leaves the message's fate unknown.
+// With another status, that decides.
+//
+// It reaches no number of +1: the vendor takes numbers without +, so that 1 310 555 0123 would be the mainland's 131 0555
+// 0123, and its owner would have the code. The United States and Canada want another operation anyway
+// (https://help.aliyun.com/zh/sms/sendmessagetoglobe-1).
 type Aliyun struct{ aliyun }
 
-// aliyun is what the two APIs of the vendor have in common.
+// aliyunOperation is one of the vendor's two operations that send a code.
+type aliyunOperation struct {
+	action string
+	// address is the parameters that say to whom, or a *Refusal of a number that the operation does not reach.
+	address func(rekey.Message) (map[string]string, error)
+	id      func(aliyunAnswer) string // of the message, where the operation's answer has it
+}
+
+// aliyun is what the two providers have in common: all but the operation.
 type aliyun struct {
 	caller
 	acs3
+	aliyunOperation
 	endpoint       url.URL
 	sign, template ByLanguage
 	variables      []templateVariable
@@ -93,18 +107,21 @@ type templateVariable struct {
 // NewAliyun makes the provider. Its error joins all faults (errors.Join), each a sentence that begins with the setting's
 // name within sms.providers.NAME.
 func NewAliyun(c AliyunConfig) (*Aliyun, error) {
-	a, err := newAliyun(c, "https://dysmsapi.aliyuncs.com", acs3{action: "SendSms", version: "2017-05-25"}, []string{"code"})
+	a, err := newAliyun(c, "https://dysmsapi.aliyuncs.com", []string{"code"}, aliyunOperation{
+		action: "SendSms", address: addressAliyun, id: func(s aliyunAnswer) string { return s.BizID },
+	})
 	if err != nil {
 		return nil, err
 	}
 	return &Aliyun{a}, nil
 }
 
-func newAliyun(c AliyunConfig, endpoint string, api acs3, params []string) (aliyun, error) {
-	api.keyID, api.secret = c.AccessKeyID, c.AccessKeySecret
+func newAliyun(c AliyunConfig, endpoint string, params []string, op aliyunOperation) (aliyun, error) {
 	a := aliyun{
-		caller: newCaller(c.Transport, c.Timeout), acs3: api,
-		sign: maps.Clone(c.Sign), template: maps.Clone(c.Template), texts: c.Texts,
+		caller:          newCaller(c.Transport, c.Timeout),
+		acs3:            acs3{keyID: c.AccessKeyID, secret: c.AccessKeySecret, action: op.action, version: "2017-05-25"},
+		aliyunOperation: op,
+		sign:            maps.Clone(c.Sign), template: maps.Clone(c.Template), texts: c.Texts,
 	}
 	var faults []error
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
@@ -182,11 +199,15 @@ func (a *aliyun) Format(f fmt.State, _ rune) { io.WriteString(f, "(Aliyun provid
 // Segments is 1: the vendor fills the template, whose text is not known here.
 func (a *aliyun) Segments(rekey.Message) int { return 1 }
 
-// fill is sign, template and filled-in variables for m, by the names of their parameters.
-func (a *aliyun) fill(m rekey.Message) map[string]string {
+// params are the parameters for m by their names: to whom, sign, template and what it is filled with.
+func (a *aliyun) params(m rekey.Message) (map[string]string, error) {
+	params, err := a.address(m)
+	if err != nil {
+		return nil, err
+	}
 	tag := a.texts.Language(m.Language)
-	sign, _ := a.sign.For(tag) // New has seen that there is one for each language
-	template, _ := a.template.For(tag)
+	params["SignName"], _ = a.sign.For(tag) // New has seen that there is one for each language
+	params["TemplateCode"], _ = a.template.For(tag)
 	variables := map[string]string{}
 	for _, v := range a.variables {
 		variables[v.name] = m.Code.Reveal()
@@ -198,20 +219,20 @@ func (a *aliyun) fill(m rekey.Message) map[string]string {
 	if err != nil {
 		panic(err) // a map of strings
 	}
-	return map[string]string{"SignName": sign, "TemplateCode": template, "TemplateParam": string(filled)}
+	params["TemplateParam"] = string(filled)
+	return params, nil
 }
 
-// params are the parameters of SendSms. Numbers of the mainland are written as they are dialled there, others with their
-// calling code and without +.
-func (a *Aliyun) params(m rekey.Message) map[string]string {
-	params := a.fill(m)
-	params["PhoneNumbers"], params["OutId"] = m.To.National(), m.ID
-	if calling := m.To.CallingCode(); calling != mainland {
-		params["PhoneNumbers"] = calling + m.To.National()
-		// Receipts have the number without a +, so that one of +1 reads like one of the mainland: the id tells them apart.
-		params["OutId"] += "." + calling
+// addressAliyun writes numbers of the mainland as they are dialled there, others with their calling code and without +.
+func addressAliyun(m rekey.Message) (map[string]string, error) {
+	switch calling := m.To.CallingCode(); calling {
+	case mainland:
+		return map[string]string{"PhoneNumbers": m.To.National(), "OutId": m.ID}, nil
+	case "1":
+		return nil, &Refusal{Outcome: RejectedNumber, Detail: "it can't tell numbers of +1 from those of mainland China; route 1 to another provider"}
+	default: // receipts may have the number with or without the calling code, which the id tells
+		return map[string]string{"PhoneNumbers": calling + m.To.National(), "OutId": m.ID + "." + calling}, nil
 	}
-	return params
 }
 
 // mainland is the calling code of mainland China, which shares it with no other country.
@@ -225,17 +246,43 @@ func (a *aliyun) request(params map[string]string) request {
 	return request{method: http.MethodPost, url: &u, header: http.Header{"Accept": {"application/json"}, "User-Agent": {"rekey"}}}
 }
 
-// ask signs and makes the request, once.
-func (a *aliyun) ask(ctx context.Context, params map[string]string) (answer, error) {
-	r := a.request(params)
-	a.acs3.sign(r, time.Now(), rand.Text()) // of 130 random bits
-	return a.call(ctx, r)
+// Send hands m to the vendor. The receipt's ID is the vendor's BizId.
+func (a *aliyun) Send(ctx context.Context, m rekey.Message) (rekey.Receipt, error) {
+	_, r, err := a.deliver(ctx, m)
+	return r, err
 }
 
-// preview is the request as an operator may see it: with sign and template, which are to be checked; the key is masked.
-func (a *aliyun) preview(params map[string]string) string {
+// Try is Send with the vendor's answer.
+func (a *aliyun) Try(ctx context.Context, m rekey.Message) (string, error) {
+	answer, _, err := a.deliver(ctx, m)
+	return answer.tried(), err
+}
+
+// deliver signs and makes the request, once.
+func (a *aliyun) deliver(ctx context.Context, m rekey.Message) (answer, rekey.Receipt, error) {
+	params, err := a.params(m)
+	if err != nil {
+		return answer{}, rekey.Receipt{}, err
+	}
 	r := a.request(params)
-	r.header.Set("X-Acs-Action", a.action)
+	a.acs3.sign(r, time.Now(), rand.Text()) // of 130 random bits
+	answer, err := a.call(ctx, r)
+	if err != nil {
+		return answer, rekey.Receipt{}, err
+	}
+	id, err := answer.aliyun(a.id)
+	return answer, rekey.Receipt{ID: id}, err
+}
+
+// Preview is the request that Send would make, unescaped: with sign and template, which are to be checked; the key is
+// masked. For a number that the provider does not reach it is the refusal.
+func (a *aliyun) Preview(m rekey.Message) (string, error) {
+	params, err := a.params(m)
+	if err != nil {
+		return "", err
+	}
+	r := a.request(params)
+	r.header.Set("X-Acs-Action", a.acs3.action)
 	r.header.Set("X-Acs-Version", a.version)
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s?", r.method, &a.endpoint)
@@ -250,29 +297,5 @@ func (a *aliyun) preview(params map[string]string) string {
 	}
 	fmt.Fprintf(&b, "\nX-Acs-Date: (when it is sent)\nAuthorization: %s Credential=%s,Signature=(made when it is sent)\n",
 		acs3Algorithm, masked)
-	return b.String()
-}
-
-// Send hands m to the vendor. The receipt's ID is the vendor's BizId.
-func (a *Aliyun) Send(ctx context.Context, m rekey.Message) (rekey.Receipt, error) {
-	_, r, err := a.deliver(ctx, m)
-	return r, err
-}
-
-// Try is Send with the vendor's answer.
-func (a *Aliyun) Try(ctx context.Context, m rekey.Message) (string, error) {
-	answer, _, err := a.deliver(ctx, m)
-	return answer.tried(), err
-}
-
-// Preview is the request that Send would make, unescaped.
-func (a *Aliyun) Preview(m rekey.Message) (string, error) { return a.preview(a.params(m)), nil }
-
-func (a *Aliyun) deliver(ctx context.Context, m rekey.Message) (answer, rekey.Receipt, error) {
-	answer, err := a.ask(ctx, a.params(m))
-	if err != nil {
-		return answer, rekey.Receipt{}, err
-	}
-	id, err := answer.aliyun(func(s aliyunAnswer) string { return s.BizID })
-	return answer, rekey.Receipt{ID: id}, err
+	return b.String(), nil
 }

@@ -132,6 +132,9 @@ func TestAliyunAnswersThatSayNothingClearAreUnknown(t *testing.T) {
 		{401, `{"Code":"NotKnown.Yet"}`, sms.RejectedAccount, "NotKnown.Yet"},
 		{500, `{"Code":"NotKnown.Yet"}`, sms.Unknown, "NotKnown.Yet"},
 		{200, `{"Code":"isp.NOT_KNOWN_YET"}`, sms.Unknown, "isp.NOT_KNOWN_YET"},
+		{200, `{"Code":"NOT_KNOWN_YET"}`, sms.Unknown, "NOT_KNOWN_YET"},
+		{200, `{"Code":"InternalError.NotKnownYet"}`, sms.Unknown, "InternalError.NotKnownYet"},
+		{500, `{"Code":"isv.NOT_KNOWN_YET"}`, sms.Unknown, "isv.NOT_KNOWN_YET"},
 		{500, `{"Code":"isv.OUT_OF_SERVICE"}`, sms.RejectedAccount, "isv.OUT_OF_SERVICE"},
 	} {
 		for _, api := range aliyunAPIs() {
@@ -188,6 +191,25 @@ func TestAliyunFillsTheTemplateOfTheLanguage(t *testing.T) {
 			t.Errorf("asked at %v", r.URL)
 		}
 	}
+}
+
+// A vendor that takes numbers without a + would text the code of +1 310 555 0123 to the owner of the mainland's 131 0555 0123.
+func TestAliyunTextsNobodyElseThanTheNumbersOwner(t *testing.T) {
+	t.Parallel()
+	var asked []*http.Request
+	p := newAliyun(t, aliyunAPIs()[0], sms.AliyunConfig{Transport: answered(200, `{"Code":"OK","BizId":"1^0"}`, &asked)})
+	m := message(t, "1", "3105550123", "en", time.Minute)
+	_, err := p.Send(t.Context(), m)
+	if sms.OutcomeOf(err) != sms.RejectedNumber || len(asked) != 0 {
+		t.Errorf("%v, %d requests", err, len(asked))
+	}
+	if answer, err := p.Try(t.Context(), m); answer != "" || sms.OutcomeOf(err) != sms.RejectedNumber {
+		t.Errorf("tried: %q, %v", answer, err)
+	}
+	if text, err := p.Preview(m); text != "" || err == nil {
+		t.Errorf("preview: %q, %v", text, err)
+	}
+	smstest.CheckSilent(t, err, "3105550123", "012345")
 }
 
 func TestAliyunVerifyReachesTheMainlandAlone(t *testing.T) {

@@ -48,9 +48,11 @@ func (a answer) aliyun(id func(aliyunAnswer) string) (string, error) {
 	if outcome, detail := aliyunOutcome(code); outcome != 0 {
 		return "", &Refusal{Outcome: outcome, Code: code, Detail: detail}
 	}
-	r := &Refusal{Outcome: RejectedNumber, Code: code, Detail: "it did not send the message"}
+	r := &Refusal{Outcome: Unknown, Code: code, Detail: "its code is not known here"}
 	if err := a.verdict(); err != nil {
 		r.Outcome, r.Detail = OutcomeOf(err), "its code is not known here; decided by the HTTP status"
+	} else if strings.HasPrefix(code, "isv.") {
+		r.Outcome, r.Detail = RejectedNumber, "it did not send the message"
 	}
 	return "", r
 }
@@ -63,6 +65,8 @@ func aliyunOutcome(code string) (Outcome, string) {
 		return RejectedNumber, "it takes the number for none"
 	case "isv.BUSINESS_LIMIT_CONTROL", "BUSINESS_LIMIT_CONTROL", "biz.FREQUENCY", "FREQUENCY_FAIL":
 		return RejectedNumber, "the number has had as many messages as the vendor lets it have"
+	case "SECURITY_INTERCEPTED":
+		return RejectedNumber, "the vendor holds messages to the number to be fraud"
 	case "isv.BLACK_KEY_CONTROL_LIMIT", "isv.CUSTOMER_REFUSED":
 		return RejectedNumber, "the number is on the vendor's list of those that want no messages"
 	case "isv.DOMESTIC_NUMBER_NOT_SUPPORTED":
@@ -80,11 +84,12 @@ func aliyunOutcome(code string) (Outcome, string) {
 		return RejectedAccount, "the text of template is not allowed; register another one"
 	case "isv.INVALID_PARAMETERS", "INVALID_PARAMETERS":
 		return RejectedAccount, "check sign, template and params"
-	case "isv.OUT_OF_SERVICE", "isv.AMOUNT_NOT_ENOUGH":
+	case "isv.OUT_OF_SERVICE", "isv.AMOUNT_NOT_ENOUGH", "RESOURCE_NOT_ENOUGH":
 		return RejectedAccount, "the account is in arrears; top it up"
 	case "isv.DAY_LIMIT_CONTROL", "isv.MONTH_LIMIT_CONTROL":
 		return RejectedAccount, "the limit that is set in the vendor's console is reached; raise it under 通用设置, 国内消息设置, 安全设置"
-	case "isv.PRODUCT_UN_SUBSCRIPT", "isv.PRODUCT_UNSUBSCRIBE", "FUNCTION_NOT_OPENED", "isv.FUNCTION_NOT_OPENED":
+	case "isv.PRODUCT_UN_SUBSCRIPT", "isv.PRODUCT_UNSUBSCRIBE", "BIZ_NOT_OPEN_STATUS", "FUNCTION_NOT_OPENED",
+		"isv.FUNCTION_NOT_OPENED":
 		return RejectedAccount, "the service is not activated for this account; activate it in the vendor's console"
 	case "isv.ACCOUNT_NOT_EXISTS", "isv.ACCOUNT_ABNORMAL", "isv.SECURITY_FROZEN_ACCOUNT":
 		return RejectedAccount, "the account is closed or frozen; ask the vendor"
@@ -101,7 +106,7 @@ func aliyunOutcome(code string) (Outcome, string) {
 
 	case "ServiceUnavailable":
 		return Unavailable, ""
-	case "isv.SYSTEM_ERROR", "InternalError":
+	case "isv.SYSTEM_ERROR", "InternalError", "SMS_SYSTEM_ERROR", "SENTINEL_BLOCK_EXCEPTION":
 		return Unknown, "a fault on its side"
 	case "SignatureNonceUsed":
 		return Unknown, "something on the way repeated the request"

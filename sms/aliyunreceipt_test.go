@@ -123,7 +123,7 @@ func TestT36_MalformedAliyunReceiptsAreRefusedWhole(t *testing.T) {
 
 func TestAliyunReceiptsComeBackWithWhatWasSent(t *testing.T) {
 	t.Parallel()
-	for _, to := range []rekey.Number{number(t, "86", canaryMobile), number(t, "1", "3105550123"), number(t, "852", "61234567")} {
+	for _, to := range []rekey.Number{number(t, "86", canaryMobile), number(t, "44", "7911123456"), number(t, "852", "61234567")} {
 		var asked []*http.Request
 		p := newAliyun(t, aliyunAPIs()[0], sms.AliyunConfig{Transport: answered(200, `{"Code":"OK","BizId":"1^0"}`, &asked)})
 		m := smstest.Message(t, "AAAAAAAAAAAAAAAAAAAAAA", canaryMobile, canaryCode)

@@ -1,10 +1,6 @@
 package sms
 
-import (
-	"context"
-
-	"rekey"
-)
+import "rekey"
 
 // AliyunVerifyConfig describes an account for AliyunVerify: Sign and Template are the vendor's gifted ones (赠送签名, 赠送模板).
 type AliyunVerifyConfig = AliyunConfig
@@ -16,65 +12,35 @@ type AliyunVerifyConfig = AliyunConfig
 //
 // Its codes are those of Aliyun, which sends its messages, and these:
 //
-//	rejected_number   MOBILE_NUMBER_ILLEGAL† BUSINESS_LIMIT_CONTROL† FREQUENCY_FAIL† biz.FREQUENCY†
-//	rejected_account  INVALID_PARAMETERS† FUNCTION_NOT_OPENED† isv.FUNCTION_NOT_OPENED† isv.RAM_PERMISSION_DENY
+//	rejected_number   MOBILE_NUMBER_ILLEGAL SECURITY_INTERCEPTED BUSINESS_LIMIT_CONTROL† FREQUENCY_FAIL† biz.FREQUENCY†
+//	rejected_account  INVALID_PARAMETERS BIZ_NOT_OPEN_STATUS RESOURCE_NOT_ENOUGH FUNCTION_NOT_OPENED† isv.FUNCTION_NOT_OPENED†
+//	                  isv.RAM_PERMISSION_DENY
+//	unknown           SMS_SYSTEM_ERROR SENTINEL_BLOCK_EXCEPTION
 //
-// Sources: https://help.aliyun.com/zh/pnvs/developer-reference/api-dypnsapi-2017-05-25-sendsmsverifycode and
-// https://help.aliyun.com/document_detail/85198.htm; † as with Aliyun.
+// SENTINEL_BLOCK_EXCEPTION says that the message could not be charged or that there was a fault, and not which.
+//
+// Sources: https://help.aliyun.com/zh/pnvs/developer-reference/api-dypnsapi-2017-05-25-sendsmsverifycode,
+// https://help.aliyun.com/document_detail/85198.htm and
+// https://alibabacloud.com/help/zh/pnvs/developer-reference/api-error-code; † as with Aliyun.
 type AliyunVerify struct{ aliyun }
 
 // NewAliyunVerify makes the provider. Its error joins all faults, as that of NewAliyun.
 func NewAliyunVerify(c AliyunVerifyConfig) (*AliyunVerify, error) {
-	a, err := newAliyun(c, "https://dypnsapi.aliyuncs.com", acs3{action: "SendSmsVerifyCode", version: "2017-05-25"}, []string{"code", "min"})
+	a, err := newAliyun(c, "https://dypnsapi.aliyuncs.com", []string{"code", "min"}, aliyunOperation{
+		action: "SendSmsVerifyCode", address: addressAliyunVerify, id: func(s aliyunAnswer) string { return s.Model.BizID },
+	})
 	if err != nil {
 		return nil, err
 	}
 	return &AliyunVerify{a}, nil
 }
 
-// params are the parameters of SendSmsVerifyCode, or a refusal of a number that it does not reach.
-func (a *AliyunVerify) params(m rekey.Message) (map[string]string, error) {
+// addressAliyunVerify also says how soon the number may have another message, in seconds. The vendor's default is the 60 of
+// our own interval, so that people who ask again as soon as they may would now and then be refused: the two intervals begin
+// at different moments.
+func addressAliyunVerify(m rekey.Message) (map[string]string, error) {
 	if m.To.CallingCode() != mainland {
 		return nil, &Refusal{Outcome: RejectedNumber, Detail: "it sends to mainland China alone; route other countries to another provider"}
 	}
-	params := a.fill(m)
-	params["PhoneNumber"], params["CountryCode"], params["OutId"] = m.To.National(), mainland, m.ID
-	// In seconds. The vendor's default is the 60 of our own interval, so that people who ask again as soon as they may would
-	// now and then be refused: the two intervals begin at different moments.
-	params["Interval"] = "30"
-	return params, nil
-}
-
-// Send hands m to the vendor. The receipt's ID is the vendor's BizId.
-func (a *AliyunVerify) Send(ctx context.Context, m rekey.Message) (rekey.Receipt, error) {
-	_, r, err := a.deliver(ctx, m)
-	return r, err
-}
-
-// Try is Send with the vendor's answer.
-func (a *AliyunVerify) Try(ctx context.Context, m rekey.Message) (string, error) {
-	answer, _, err := a.deliver(ctx, m)
-	return answer.tried(), err
-}
-
-// Preview is the request that Send would make, unescaped; for a number that it does not reach, the refusal.
-func (a *AliyunVerify) Preview(m rekey.Message) (string, error) {
-	params, err := a.params(m)
-	if err != nil {
-		return "", err
-	}
-	return a.preview(params), nil
-}
-
-func (a *AliyunVerify) deliver(ctx context.Context, m rekey.Message) (answer, rekey.Receipt, error) {
-	params, err := a.params(m)
-	if err != nil {
-		return answer{}, rekey.Receipt{}, err
-	}
-	answer, err := a.ask(ctx, params)
-	if err != nil {
-		return answer, rekey.Receipt{}, err
-	}
-	id, err := answer.aliyun(func(s aliyunAnswer) string { return s.Model.BizID })
-	return answer, rekey.Receipt{ID: id}, err
+	return map[string]string{"PhoneNumber": m.To.National(), "CountryCode": mainland, "OutId": m.ID, "Interval": "30"}, nil
 }
