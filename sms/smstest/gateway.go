@@ -31,7 +31,8 @@ type Gateway struct {
 	accept Accept
 	answer string
 
-	// Arrived gets the id of each message when its request has been read, before it is answered.
+	// Arrived gets the id of each message when its request has been read, before it is answered; that of a malformed one is
+	// empty, so that nobody waits for it in vain.
 	Arrived chan string
 
 	mu          sync.Mutex
@@ -115,6 +116,7 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) {
 		g.taken = append(g.taken, taken)
 	}
 	g.mu.Unlock()
+	g.Arrived <- taken.ID
 	switch {
 	case err != nil:
 		g.t.Errorf("gateway: %v", err)
@@ -123,7 +125,6 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) {
 	case doubled:
 		g.t.Errorf("gateway: message %q came twice", taken.ID)
 	}
-	g.Arrived <- taken.ID
 	if misbehave != nil {
 		misbehave(w, r)
 		return
