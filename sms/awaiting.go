@@ -2,6 +2,7 @@ package sms
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"rekey"
@@ -37,17 +38,32 @@ func (a *Awaiting) charge(to rekey.Number, provider string, cost int64) rekey.Ch
 	}
 }
 
-// sent notes that a message is about to be handed to a provider: before, since a receipt may come before the answer. While
-// an older message is noted already it stays so.
-func (a *Awaiting) sent(ctx context.Context, to rekey.Number, provider string) error {
-	_, err := a.limiter.Take(ctx, a.charge(to, provider, awaitingUnits))
-	return err
+// notedAtOnce bounds how many messages are noted in one step of the store, which others wait for.
+const notedAtOnce = 100
+
+// note charges the buckets of these numbers at a provider.
+func (a *Awaiting) note(ctx context.Context, provider string, cost int64, to []rekey.Number) error {
+	for some := range slices.Chunk(to, notedAtOnce) {
+		charges := make([]rekey.Charge, len(some))
+		for i, n := range some {
+			charges[i] = a.charge(n, provider, cost)
+		}
+		if _, err := a.limiter.Take(ctx, charges...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// settled notes that nothing is awaited of a provider any more: the message has arrived, or was not taken.
-func (a *Awaiting) settled(ctx context.Context, to rekey.Number, provider string) error {
-	_, err := a.limiter.Take(ctx, a.charge(to, provider, -awaitingUnits))
-	return err
+// sent notes that a message is about to be handed to a provider: before, since a receipt may come before the answer. While
+// an older message is noted already it stays so.
+func (a *Awaiting) sent(ctx context.Context, provider string, to ...rekey.Number) error {
+	return a.note(ctx, provider, awaitingUnits, to)
+}
+
+// settled notes that nothing is awaited of a provider any more: the messages have arrived, or were not taken.
+func (a *Awaiting) settled(ctx context.Context, provider string, to ...rekey.Number) error {
+	return a.note(ctx, provider, -awaitingUnits, to)
 }
 
 // missing says which of the providers owe a receipt for longer than the wait.

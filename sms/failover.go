@@ -233,7 +233,7 @@ func (f *Failover) ofOthers(names []string, one string) []string {
 // attempt tries one provider for at most its own timeout and share, its part of the budget.
 func (f *Failover) attempt(ctx context.Context, m rekey.Message, name string, share time.Duration) (rekey.Receipt, Attempt) {
 	e := f.c.Providers[name]
-	f.note(ctx, name, m.To, (*Awaiting).sent)
+	f.note(ctx, name, (*Awaiting).sent, m.To)
 	start := time.Now()
 	tryCtx, cancel := context.WithTimeout(ctx, min(cmp.Or(e.Timeout, DefaultTimeout), share))
 	defer cancel()
@@ -245,7 +245,7 @@ func (f *Failover) attempt(ctx context.Context, m rekey.Message, name string, sh
 	if a.Outcome == Sent || a.Outcome == Unknown {
 		a.Price = f.Price(name, m)
 	} else {
-		f.note(ctx, name, m.To, (*Awaiting).settled)
+		f.note(ctx, name, (*Awaiting).settled, m.To)
 	}
 	f.tallies[name].attempt(a.Outcome)
 	if f.c.Observe != nil {
@@ -290,27 +290,33 @@ func rank(last bool) int {
 }
 
 // note tells Awaiting of a provider that has receipts.
-func (f *Failover) note(ctx context.Context, name string, to rekey.Number, what func(*Awaiting, context.Context, rekey.Number, string) error) {
+func (f *Failover) note(ctx context.Context, name string, what func(*Awaiting, context.Context, string, ...rekey.Number) error, to ...rekey.Number) {
 	if f.c.Awaiting == nil || !f.c.Providers[name].Receipts {
 		return
 	}
 	// What is noted outlives the message's own time: else an attempt that took all of it would leave a wrong note.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteTime)
 	defer cancel()
-	if err := what(f.c.Awaiting, ctx, to, name); err != nil {
+	if err := what(f.c.Awaiting, ctx, name, to...); err != nil {
 		f.c.Log.WarnContext(ctx, "whether a receipt is awaited could not be noted", "provider", name, "cause", err)
 	}
 }
 
-// Report takes a receipt of one of the providers into account.
-func (f *Failover) Report(ctx context.Context, provider string, r Report) {
+// Report takes receipts of one of the providers into account. It takes half a second at the most, however many they are.
+func (f *Failover) Report(ctx context.Context, provider string, reports ...Report) {
 	t, ok := f.tallies[provider]
 	if !ok {
 		return
 	}
-	t.report(r)
-	if r.State == Delivered && !r.To.IsZero() {
-		f.note(ctx, provider, r.To, (*Awaiting).settled)
+	var arrived []rekey.Number
+	for _, r := range reports {
+		t.report(r)
+		if r.State == Delivered && !r.To.IsZero() {
+			arrived = append(arrived, r.To)
+		}
+	}
+	if len(arrived) > 0 {
+		f.note(ctx, provider, (*Awaiting).settled, arrived...)
 	}
 }
 

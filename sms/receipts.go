@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -13,33 +14,45 @@ import (
 	"rekey"
 )
 
-// maxPush is the longest body that vendors push. Aliyun and Tencent Cloud put some hundred receipts of 300 bytes into one.
-const maxPush = 1 << 20
+const (
+	// maxPush is the longest body that is read, in bytes, and maxReports the most receipts in it. Tencent Cloud puts up to
+	// 100 of some 300 bytes into one push, Alibaba Cloud several.
+	maxPush    = 1 << 20
+	maxReports = 1000
+	// maxPushes is how many pushes are taken at a time. Each takes milliseconds, and what a stranger who has learnt an address
+	// makes of a megabyte comes to some 70 MiB once it is decoded.
+	maxPushes = 8
+)
 
 // ReceiptsConfig says whose receipts are taken.
 type ReceiptsConfig struct {
 	Providers map[string]Provider // by configured name; those that are no Pusher have no address
 	// Secret is the last part of a provider's address, which keeps strangers out where the vendor signs nothing.
 	Secret func(provider string) string
-	// Observe is told of every receipt, before the vendor is answered. It must be safe for concurrent use.
-	Observe func(ctx context.Context, provider string, r Report)
+	// Observe is told of the receipts of each push, before the vendor is answered. None waits for long, Alibaba Cloud 700 ms
+	// (https://help.aliyun.com/en/vms/developer-reference/return-receipt-message-description-and-configuration-process, of
+	// another of its services); who has no answer pushes all of them again. It must be safe for concurrent use.
+	Observe func(ctx context.Context, provider string, reports []Report)
 	Log     *slog.Logger // told why a request was refused; nil: nobody is
 }
 
 // Receipts is an http.Handler for what vendors push: GET and POST /NAME/SECRET. A wrong name or secret is 404, a signature
-// that is not the vendor's 403, what is not of its form 400, one that can't be checked now 503; then nothing of it counts.
-// It is safe for concurrent use.
+// that is not the vendor's 403, what is not of its form 400, what is longer than any receipts 413; what can't be checked now,
+// or comes with too many others, 503. Then nothing of it counts. It is safe for concurrent use.
 //
 // Vendors are no browsers and have no cookies: the address's secret or the signature stands in the place of the
 // cross-site check (T33). A receipt changes nothing but counts and the order of providers.
-type Receipts struct{ c ReceiptsConfig }
+type Receipts struct {
+	c     ReceiptsConfig
+	slots chan struct{} // a place is held while a push is taken
+}
 
 // NewReceipts makes the handler.
 func NewReceipts(c ReceiptsConfig) *Receipts {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Receipts{c}
+	return &Receipts{c: c, slots: make(chan struct{}, maxPushes)}
 }
 
 // pusher is the provider whose address it is, or nil. Hashes are compared, so that the time tells nothing of the secret.
@@ -69,19 +82,27 @@ func (h *Receipts) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "receipts are pushed by GET or POST", http.StatusMethodNotAllowed)
 		return
 	}
+	select {
+	case h.slots <- struct{}{}:
+		defer func() { <-h.slots }()
+	default:
+		h.refuse(w, r, name, fmt.Errorf("%w: %d pushes are being taken", rekey.ErrUnavailable, maxPushes))
+		return
+	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxPush))
 	if err != nil {
 		h.refuse(w, r, name, err)
 		return
 	}
 	push, err := p.Pushed(r.Context(), r, body)
+	if err == nil && len(push.Reports) > maxReports {
+		err = errTooMany
+	}
 	if err != nil {
 		h.refuse(w, r, name, err)
 		return
 	}
-	for _, report := range push.Reports {
-		h.c.Observe(r.Context(), name, report)
-	}
+	h.c.Observe(r.Context(), name, push.Reports)
 	if push.Answer == "" {
 		w.WriteHeader(http.StatusNoContent)
 		return
@@ -94,14 +115,16 @@ func (h *Receipts) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, push.Answer) // who has gone pushes again
 }
 
+var errTooMany = fmt.Errorf("more than %d receipts in one push", maxReports)
+
 func (h *Receipts) refuse(w http.ResponseWriter, r *http.Request, name string, err error) {
 	status, text := http.StatusBadRequest, "this is not a receipt in the provider's form"
 	if errors.Is(err, ErrForged) {
 		status, text = http.StatusForbidden, "the signature is not the provider's"
-	} else if errors.Is(err, rekey.ErrUnavailable) { // of whom the check needs: the vendor is to push again
-		status, text = http.StatusServiceUnavailable, "the receipt can't be checked now; send it again"
-	} else if _, long := errors.AsType[*http.MaxBytesError](err); long {
-		status, text = http.StatusRequestEntityTooLarge, "this is longer than any receipt"
+	} else if errors.Is(err, rekey.ErrUnavailable) { // the vendor is to push again
+		status, text = http.StatusServiceUnavailable, "the receipt can't be taken now; send it again"
+	} else if _, long := errors.AsType[*http.MaxBytesError](err); long || errors.Is(err, errTooMany) {
+		status, text = http.StatusRequestEntityTooLarge, "this is longer than any receipts"
 	}
 	h.c.Log.WarnContext(r.Context(), "a receipt was refused", "provider", name, "status", status, "cause", err)
 	http.Error(w, text, status)

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"rekey"
 	"rekey/sms"
@@ -44,9 +46,13 @@ func TestReceiptsAreTakenFromWhoeverKnowsTheAddress(t *testing.T) {
 			"waiting": pushing{err: fmt.Errorf("%w: no certificate", rekey.ErrUnavailable)},
 			"mute":    nil, // has no receipts
 		},
-		Secret:  func(name string) string { return "secret-of-" + name },
-		Observe: func(_ context.Context, name string, r sms.Report) { heard = append(heard, name+" "+r.ID) },
-		Log:     slog.New(slog.NewTextHandler(&logged, nil)),
+		Secret: func(name string) string { return "secret-of-" + name },
+		Observe: func(_ context.Context, name string, reports []sms.Report) {
+			for _, r := range reports {
+				heard = append(heard, name+" "+r.ID)
+			}
+		},
+		Log: slog.New(slog.NewTextHandler(&logged, nil)),
 	})
 	for _, c := range []struct {
 		method, path, body string
@@ -82,5 +88,117 @@ func TestReceiptsAreTakenFromWhoeverKnowsTheAddress(t *testing.T) {
 	}
 	if strings.Contains(logged.String(), "secret-of") {
 		t.Errorf("the log says a secret: %s", &logged)
+	}
+}
+
+// steps is a Limiter that counts the steps and what was charged in them.
+type steps struct {
+	hangs          bool // each step until its context ends
+	taken, charges int
+}
+
+func (s *steps) Take(ctx context.Context, charges ...rekey.Charge) (rekey.Decision, error) {
+	if s.hangs {
+		<-ctx.Done()
+		return rekey.Decision{}, ctx.Err()
+	}
+	s.taken++
+	s.charges += len(charges)
+	return rekey.Decision{Refused: -1, Used: make([]int64, len(charges))}, nil
+}
+
+// pushedTo has a failover hear of n receipts in one push, and returns the status of the answer.
+func pushedTo(t *testing.T, limiter *steps, n int) int {
+	keys, err := rekey.NewKeyring([][]byte{make([]byte, rekey.MinKeyBytes)}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := newFailover(t, sms.FailoverConfig{
+		Providers: map[string]sms.Entry{"vendor": {Sender: taking(""), Receipts: true}}, Order: []string{"vendor"},
+		Awaiting: sms.NewAwaiting(limiter, keys, 30*time.Second),
+	})
+	var push sms.Push
+	for i := range n - 1 { // pushing has one more
+		to, err := rekey.ChinaMobile(fmt.Sprintf("138%08d", i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		push.Reports = append(push.Reports, sms.Report{ID: fmt.Sprint(i), To: to, State: sms.Delivered})
+	}
+	h := sms.NewReceipts(sms.ReceiptsConfig{
+		Providers: map[string]sms.Provider{"vendor": pushing{push: push}}, Secret: func(string) string { return "secret" },
+		Observe: func(ctx context.Context, name string, reports []sms.Report) { f.Report(ctx, name, reports...) },
+	})
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest("POST", "/vendor/secret", strings.NewReader("x")))
+	return w.Code
+}
+
+// A vendor that has no answer within 700 ms pushes again, which would be more of the same.
+func TestAPushIsAnsweredInTimeThoughTheStoreHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		if status := pushedTo(t, &steps{hangs: true}, 101); status != 204 || time.Since(start) >= 700*time.Millisecond {
+			t.Errorf("answered %d after %v", status, time.Since(start))
+		}
+	})
+}
+
+func TestAPushCostsTheStoreFewSteps(t *testing.T) {
+	t.Parallel()
+	s := &steps{}
+	if status := pushedTo(t, s, 1000); status != 204 || s.charges != 999 || s.taken > 10 {
+		t.Errorf("answered %d after %d charges in %d steps", status, s.charges, s.taken)
+	}
+	s = &steps{}
+	if status := pushedTo(t, s, 1001); status != 413 || s.taken != 0 {
+		t.Errorf("more than any vendor pushes is answered %d, after %d steps", status, s.taken)
+	}
+}
+
+// blocked is a provider whose vendor's pushes take until they are let go.
+type blocked struct {
+	sms.Provider
+	arrived, release chan struct{}
+}
+
+func (b blocked) Pushed(context.Context, *http.Request, []byte) (sms.Push, error) {
+	b.arrived <- struct{}{}
+	<-b.release
+	return sms.Push{}, nil
+}
+
+// TestT22_FewPushesAreTakenAtATime: the vendor of another is to come again.
+func TestT22_FewPushesAreTakenAtATime(t *testing.T) {
+	t.Parallel()
+	b := blocked{arrived: make(chan struct{}), release: make(chan struct{})}
+	h := sms.NewReceipts(sms.ReceiptsConfig{
+		Providers: map[string]sms.Provider{"vendor": b}, Secret: func(string) string { return "secret" },
+		Observe: func(context.Context, string, []sms.Report) {},
+	})
+	push := func() int {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest("POST", "/vendor/secret", strings.NewReader("x")))
+		return w.Code
+	}
+	statuses := make(chan int, 8)
+	for range 8 {
+		go func() { statuses <- push() }()
+	}
+	for range 8 {
+		<-b.arrived
+	}
+	if status := push(); status != http.StatusServiceUnavailable {
+		t.Errorf("the ninth is answered %d", status)
+	}
+	close(b.release)
+	for range 8 {
+		if status := <-statuses; status != http.StatusNoContent {
+			t.Errorf("one of the eight is answered %d", status)
+		}
+	}
+	go func() { <-b.arrived }()
+	if status := push(); status != http.StatusNoContent {
+		t.Errorf("the next is answered %d", status)
 	}
 }

@@ -33,7 +33,7 @@ type surroundings struct {
 
 	observe func(context.Context, sms.Attempt)
 	change  func(context.Context, sms.Change)
-	report  func(ctx context.Context, provider string, r sms.Report)
+	report  func(ctx context.Context, provider string, reports []sms.Report)
 }
 
 // newDelivery makes the providers. Its error joins all faults, each beginning with its setting. All inboxes are one.

@@ -82,7 +82,7 @@ func (o surroundings) onReport(name string, p *providerConfig) func(sms.Report) 
 	if o.report == nil || !p.Receipts {
 		return nil
 	}
-	return func(r sms.Report) { o.report(context.Background(), name, r) }
+	return func(r sms.Report) { o.report(context.Background(), name, []sms.Report{r}) }
 }
 
 // vendor names the far side of a provider: two tables with the same one share its troubles. "" is like no other.

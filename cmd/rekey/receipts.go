@@ -36,7 +36,7 @@ func (d *delivery) pushers(c *config) map[string]sms.Provider {
 }
 
 // receipts is the handler of what vendors push, or nil where none does.
-func (d *delivery) receipts(c *config, keys *rekey.Keyring, report func(context.Context, string, sms.Report), log *slog.Logger) http.Handler {
+func (d *delivery) receipts(c *config, keys *rekey.Keyring, report func(context.Context, string, []sms.Report), log *slog.Logger) http.Handler {
 	pushers := d.pushers(c)
 	if len(pushers) == 0 {
 		return nil

@@ -105,18 +105,20 @@ func (h *house) changed(ctx context.Context, c sms.Change) {
 	recorder{h.log}.Record(ctx, e)
 }
 
-// reported records a receipt, and lets the choice of providers learn from it. It has no say in anything else: most
+// reported records receipts, and lets the choice of providers learn from them. They have no say in anything else: most
 // vendors sign none.
-func (h *house) reported(ctx context.Context, provider string, r sms.Report) {
-	e := rekey.Event{
-		Kind: rekey.EventReceipt, At: time.Now(), Message: r.Message, Provider: provider, Receipt: r.ID,
-		Outcome: r.State.String(), Code: r.Code,
+func (h *house) reported(ctx context.Context, provider string, reports []sms.Report) {
+	for _, r := range reports {
+		e := rekey.Event{
+			Kind: rekey.EventReceipt, At: time.Now(), Message: r.Message, Provider: provider, Receipt: r.ID,
+			Outcome: r.State.String(), Code: r.Code,
+		}
+		if !r.To.IsZero() {
+			e.Number, e.Name = r.To, h.keys.NumberName(r.To)
+		}
+		recorder{h.log}.Record(ctx, e)
 	}
-	if !r.To.IsZero() {
-		e.Number, e.Name = r.To, h.keys.NumberName(r.To)
-	}
-	recorder{h.log}.Record(ctx, e)
-	h.delivery.failover.Report(ctx, provider, r)
+	h.delivery.failover.Report(ctx, provider, reports...)
 }
 
 // elapsed is a duration in the log: whoever reads a number wants its unit beside it.

@@ -71,11 +71,13 @@ func beforeKannel(t *testing.T, c sms.HTTPConfig, sign string) *kannelSide {
 	server.Config.Handler = http.StripPrefix("/receipts", sms.NewReceipts(sms.ReceiptsConfig{
 		Providers: map[string]sms.Provider{"kannel": k.HTTP},
 		Secret:    func(string) string { return kannelReceiptSecret },
-		Observe: func(_ context.Context, provider string, r sms.Report) {
+		Observe: func(_ context.Context, provider string, reports []sms.Report) {
 			if provider != "kannel" {
 				t.Errorf("a receipt of %q", provider)
 			}
-			k.reports <- r
+			for _, r := range reports {
+				k.reports <- r
+			}
 		},
 	}))
 	server.Start()
