@@ -14,7 +14,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
 	"rekey"
 )
@@ -132,14 +131,9 @@ func newAliyun(c AliyunConfig, endpoint string, params []string, op aliyunOperat
 			fault("%s: there are no spaces and commas in the vendor's keys; copy it anew", key[0])
 		}
 	}
-	if c.Endpoint == "" {
-		c.Endpoint = endpoint
-	}
-	if u, err := url.Parse(c.Endpoint); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" ||
-		u.User != nil || u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "" {
-		fault("endpoint: write scheme and host alone, such as %s", endpoint)
-	} else {
-		a.endpoint = url.URL{Scheme: u.Scheme, Host: u.Host, Path: "/"}
+	var err error
+	if a.endpoint, err = vendorEndpoint(c.Endpoint, endpoint); err != nil {
+		faults = append(faults, err)
 	}
 	if len(c.Params) == 0 {
 		c.Params = params
@@ -180,9 +174,6 @@ func newAliyun(c AliyunConfig, endpoint string, params []string, op aliyunOperat
 	}))
 	return a, errors.Join(faults...)
 }
-
-// notInKey finds what is in no key or code of the vendor's, and would end a header or its field early.
-func notInKey(r rune) bool { return r <= ' ' || r >= unicode.MaxASCII || r == ',' }
 
 func parseTemplateVariable(param string) (templateVariable, bool) {
 	name, kind, named := strings.Cut(param, "=")
@@ -234,9 +225,6 @@ func addressAliyun(m rekey.Message) (map[string]string, error) {
 		return map[string]string{"PhoneNumbers": calling + m.To.National(), "OutId": m.ID + "." + calling}, nil
 	}
 }
-
-// mainland is the calling code of mainland China, which shares it with no other country.
-const mainland = "86"
 
 // request is the request with the parameters, without its signature. They stand in the query, where the vendor's
 // description of its operations has them and where its own libraries write them.

@@ -15,14 +15,6 @@ type aliyunAnswer struct {
 	}
 }
 
-// tried is the answer for an operator's terminal, or "" if none came.
-func (a answer) tried() string {
-	if a.status == 0 {
-		return ""
-	}
-	return a.String()
-}
-
 // aliyun reads an answer: the id of the message, or what its Code says. The Code decides before the status, which is 400
 // for most refusals of the API gateway and 200 for those of the service behind it. An answer that says OK and gives no id,
 // or contradicts itself, leaves the message's fate unknown.

@@ -71,9 +71,3 @@ func aliyunNumber(phone, calling string) rekey.Number {
 	}
 	return reportNumber(calling, national)
 }
-
-// vendorID says whether s can be an id: printable ASCII without spaces, at most 128 characters. The longest known is
-// BizId with some 30, such as 134523^4351232.
-func vendorID(s string) bool {
-	return s != "" && len(s) <= 128 && !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f })
-}

@@ -148,16 +148,10 @@ func NewAWS(c AWSConfig) (*AWS, error) {
 			fault("topic: needs configuration_set, since only messages sent under one have events")
 		}
 	}
-	if c.Endpoint == "" {
-		c.Endpoint = "https://sms-voice." + c.Region + "." + awsDomain(c.Region)
-	}
-	if u, err := url.Parse(c.Endpoint); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" ||
-		u.User != nil || u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "" {
-		if awsRegion.MatchString(c.Region) { // else it is the region that is wrong, or that too
-			fault("endpoint: write scheme and host alone, such as https://sms-voice.%s.%s", c.Region, awsDomain(c.Region))
-		}
-	} else {
-		a.endpoint = url.URL{Scheme: u.Scheme, Host: u.Host, Path: "/"}
+	var err error
+	if a.endpoint, err = vendorEndpoint(c.Endpoint, "https://sms-voice."+c.Region+"."+awsDomain(c.Region)); err != nil &&
+		awsRegion.MatchString(c.Region) { // else it is the region that is wrong, or that too
+		faults = append(faults, err)
 	}
 	if c.Timeout < 0 {
 		fault("timeout: must not be negative")

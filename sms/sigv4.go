@@ -2,10 +2,8 @@ package sms
 
 import (
 	"cmp"
-	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
-	"io"
 	"maps"
 	"net/url"
 	"slices"
@@ -77,9 +75,3 @@ func sigV4Canonical(r request) (canonical, names string) {
 // sigV4Path is the path as it is hashed. The services of AWS that rekey speaks to have all their operations at /, so that
 // nothing is normalized here.
 func sigV4Path(u *url.URL) string { return cmp.Or(u.EscapedPath(), "/") }
-
-func hmacSHA256(key []byte, message string) []byte {
-	mac := hmac.New(sha256.New, key)
-	io.WriteString(mac, message)
-	return mac.Sum(nil)
-}

@@ -111,14 +111,9 @@ func NewTencent(c TencentConfig) (*Tencent, error) {
 	} else if strings.Trim(t.region, "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
 		fault("region: write it as the vendor does, such as ap-guangzhou")
 	}
-	if c.Endpoint == "" {
-		c.Endpoint = "https://sms.tencentcloudapi.com"
-	}
-	if u, err := url.Parse(c.Endpoint); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" ||
-		u.User != nil || u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "" {
-		fault("endpoint: write scheme and host alone, such as https://sms.tencentcloudapi.com")
-	} else {
-		t.endpoint = url.URL{Scheme: u.Scheme, Host: u.Host, Path: "/"}
+	var err error
+	if t.endpoint, err = vendorEndpoint(c.Endpoint, "https://sms.tencentcloudapi.com"); err != nil {
+		faults = append(faults, err)
 	}
 	if len(t.params) == 0 {
 		t.params = []string{"code"}

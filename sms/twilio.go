@@ -99,15 +99,11 @@ func NewTwilio(c TwilioConfig) (*Twilio, error) {
 			fault("receipts: the address of receipts is to be absolute and without a query; check public_origin")
 		}
 	}
-	if c.Endpoint == "" {
-		c.Endpoint = "https://api.twilio.com"
+	var err error
+	if t.endpoint, err = vendorEndpoint(c.Endpoint, "https://api.twilio.com"); err != nil {
+		faults = append(faults, err)
 	}
-	if u, err := url.Parse(c.Endpoint); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Hostname() == "" ||
-		u.User != nil || u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "" {
-		fault("endpoint: write scheme and host alone, such as https://api.twilio.com")
-	} else {
-		t.endpoint = url.URL{Scheme: u.Scheme, Host: u.Host, Path: "/2010-04-01/Accounts/" + c.AccountSID + "/Messages.json"}
-	}
+	t.endpoint.Path = "/2010-04-01/Accounts/" + c.AccountSID + "/Messages.json"
 	if c.Timeout < 0 {
 		fault("timeout: must not be negative")
 	}
