@@ -55,7 +55,7 @@ func (AWSConfig) Format(f fmt.State, _ rune) { io.WriteString(f, "(AWS provider)
 //	                  ValidationException.INVALID_IDENTITY_FOR_DESTINATION_COUNTRY
 //	                  ValidationException.SENDER_ID_NOT_REGISTERED ValidationException.SENDER_ID_NOT_SUPPORTED
 //	                  ValidationException.SENDER_ID_REQUIRES_REGISTRATION ValidationException.PRICE_OVER_THRESHOLD
-//	                  ValidationException.*† ServiceQuotaExceededException.DAILY_DESTINATION_CALL_LIMIT
+//	                  ValidationException.*† ServiceQuotaExceededException.DAILY_DESTINATION_CALL_LIMIT†
 //	rejected_account  ConflictException.DESTINATION_PHONE_NUMBER_NOT_VERIFIED ConflictException.MESSAGE_TYPE_MISMATCH
 //	                  ConflictException.*† ValidationException.INVALID_ARN ValidationException.RESOURCE_NOT_ACCESSIBLE
 //	                  ValidationException.CHANNEL_NOT_ENABLED ValidationException.UNKNOWN_OPERATION

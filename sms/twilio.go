@@ -47,18 +47,18 @@ func (TwilioConfig) Format(f fmt.State, _ rune) { io.WriteString(f, "(Twilio pro
 //	rejected_number   21211 21214† 21217 21265 21408 21610 21612 21614 21635
 //	                  30003 30004† 30005† 30006 30007† 30008 30450 60410 60605
 //	rejected_account  10001 20003 20008† 20403 20404† 30002 70051
-//	                  21212† 21601 21603† 21606 21659 21660† 21661 21701 21703† 21705 30034† 30042
-//	                  21608 21609 21617† 63038 572002 572005
+//	                  21212 21601 21603† 21606 21659 21660† 21661 21701 21703† 21705 30034† 30042
+//	                  21608 21609 21617 63038 572002 572005
 //	throttled         14107† 20429 21611 30001 60728 63017
 //	unavailable       20503 21730
 //	unknown           20500 20504
 //
 // Sources: the dictionary of errors, https://www.twilio.com/docs/api/errors, with a page for each as in
 // https://www.twilio.com/docs/api/errors/21211, and the list of failures that cost nothing,
-// https://support.twilio.com/hc/en-us/articles/27502337507483. A country that is not permitted is not the account's failure here, since
-// whoever owns such a number could else keep all others from their codes. 21659 is also said of a short code and a number
-// of another country: leave such numbers to another provider by a route. Other codes are decided by the HTTP status. 21610
-// can't be mended by us: the person must text START.
+// https://support.twilio.com/hc/en-us/articles/27502337507483. A country that is not permitted is not the account's failure
+// here, since whoever owns such a number could else keep all others from their codes. 21606 and 21659 are also said of a
+// short code and a number of another country: leave such numbers to another provider by a route. Other codes are decided by
+// the HTTP status. 21610 can't be mended by us: the person must text START.
 type Twilio struct {
 	caller
 	endpoint                        url.URL
