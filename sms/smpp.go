@@ -34,8 +34,9 @@ type SMPPConfig struct {
 	Timeout   time.Duration // for one message; 0: DefaultTimeout
 	Texts     *Texts        // required
 	Log       *slog.Logger  // told when the link is made or lost; nil: nobody
-	// OnReport is told of each delivery receipt, one at a time; nil: none are asked for.
-	OnReport func(Report)
+	// OnReports is told of delivery receipts, of all that have come since its last call, by one call at a time; nil: none are
+	// asked for.
+	OnReports func([]Report)
 }
 
 // Format hides the configuration whatever the verb (T36).
@@ -137,7 +138,7 @@ func NewSMPP(c SMPPConfig) (*SMPP, error) {
 		return nil, errors.Join(faults...)
 	}
 
-	s := &SMPP{address: c.Address, source: source, texts: c.Texts, timeout: c.Timeout, receipts: c.OnReport != nil}
+	s := &SMPP{address: c.Address, source: source, texts: c.Texts, timeout: c.Timeout, receipts: c.OnReports != nil}
 	// Replicas send to the same people under the same name: they begin anywhere, so that the parts of two texts are
 	// hardly ever taken for those of one.
 	var random [1]byte
@@ -156,8 +157,14 @@ func NewSMPP(c SMPPConfig) (*SMPP, error) {
 			config.TLS.ServerName = host
 		}
 	}
-	if c.OnReport != nil {
-		config.Receipts = func(r smpp.Receipt) { c.OnReport(smppReport(r)) }
+	if c.OnReports != nil {
+		config.Receipts = func(receipts []smpp.Receipt) {
+			reports := make([]Report, len(receipts))
+			for i, r := range receipts {
+				reports[i] = smppReport(r)
+			}
+			c.OnReports(reports)
+		}
 	}
 	s.client = smpp.NewClient(config)
 	return s, nil

@@ -147,7 +147,7 @@ func TestSMPPCarriesTextsExactly(t *testing.T) {
 			t.Parallel()
 			texts := newTexts(t, sms.TextConfig{Sign: c.sign, Origin: c.origin})
 			smsc := smpptest.New(t, smpptest.Config{Window: 10})
-			p := newSMPP(t, sms.SMPPConfig{Address: smsc.Listen(nil), Texts: texts, OnReport: func(sms.Report) {}})
+			p := newSMPP(t, sms.SMPPConfig{Address: smsc.Listen(nil), Texts: texts, OnReports: func([]sms.Report) {}})
 			m := message(t, c.calling, c.national, c.lang, 5*time.Minute)
 			receipt, err := p.Send(t.Context(), m)
 			if err != nil {
@@ -207,7 +207,11 @@ func TestSMPPReports(t *testing.T) {
 	t.Parallel()
 	reports := make(chan sms.Report, 10)
 	smsc := smpptest.New(t, smpptest.Config{})
-	p := newSMPP(t, sms.SMPPConfig{Address: smsc.Listen(nil), OnReport: func(r sms.Report) { reports <- r }})
+	p := newSMPP(t, sms.SMPPConfig{Address: smsc.Listen(nil), OnReports: func(all []sms.Report) {
+		for _, r := range all {
+			reports <- r
+		}
+	}})
 	receipt, err := p.Send(t.Context(), smstest.Message(t, "id", canaryMobile, canaryCode))
 	if err != nil {
 		t.Fatal(err)

@@ -58,7 +58,7 @@ func (d *delivery) provider(c *config, name string, p *providerConfig, o surroun
 	case "smpp":
 		session, err := sms.NewSMPP(sms.SMPPConfig{
 			Address: p.Address, SystemID: p.SystemID, Password: p.Password, SystemType: p.SystemType, Source: p.Source,
-			TLS: p.TLS, Window: p.Window, Timeout: p.Timeout, Texts: d.texts, Log: o.log, OnReport: o.onReport(name, p),
+			TLS: p.TLS, Window: p.Window, Timeout: p.Timeout, Texts: d.texts, Log: o.log, OnReports: o.onReports(name, p),
 		})
 		if err != nil {
 			return nil, err
@@ -77,12 +77,12 @@ func made[P sms.Provider](p P, err error) (sms.Provider, error) {
 	return p, nil
 }
 
-// onReport tells of what comes over a session, which belongs to no request.
-func (o surroundings) onReport(name string, p *providerConfig) func(sms.Report) {
+// onReports tells of what comes over a session, which belongs to no request.
+func (o surroundings) onReports(name string, p *providerConfig) func([]sms.Report) {
 	if o.report == nil || !p.Receipts {
 		return nil
 	}
-	return func(r sms.Report) { o.report(context.Background(), name, []sms.Report{r}) }
+	return func(reports []sms.Report) { o.report(context.Background(), name, reports) }
 }
 
 // vendor names the far side of a provider: two tables with the same one share its troubles. "" is like no other.

@@ -20,9 +20,10 @@ type Config struct {
 	Password   string
 	SystemType string
 	Window     int // submit_sm without their answer at a time; at least 1
-	// Receipts is told of each delivery receipt, one at a time. Up to 1,000 wait for it, beyond that the SMSC is asked to
-	// keep them; nil: they are dropped.
-	Receipts func(Receipt)
+	// Receipts is told of the delivery receipts in the order in which they came, of those together that have come while it
+	// was busy, by one call at a time; the slice is valid for the call. Up to 1,000 wait for it, beyond that the SMSC is
+	// asked to keep them; nil: they are dropped.
+	Receipts func([]Receipt)
 	Log      *slog.Logger // nil: nothing is logged
 	// Dial opens the connection; nil: that of net.Dialer.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
@@ -92,7 +93,7 @@ func NewClient(c Config) *Client {
 		c.Dial = (&net.Dialer{KeepAlive: 15 * time.Second}).DialContext
 	}
 	c.Window = max(c.Window, 1)
-	client := &Client{c: c, receipts: make(chan Receipt, 1000), changed: make(chan struct{})}
+	client := &Client{c: c, receipts: make(chan Receipt, backlog), changed: make(chan struct{})}
 	client.closing, client.close = context.WithCancel(context.Background())
 	return client
 }
@@ -112,11 +113,7 @@ func (c *Client) Open() {
 			defer close(c.receipts)
 			c.run(ctx)
 		})
-		c.running.Go(func() {
-			for r := range c.receipts {
-				c.c.Receipts(r)
-			}
-		})
+		c.running.Go(c.tell)
 	})
 }
 
@@ -349,6 +346,21 @@ func (c *Client) bind(ctx context.Context) (*session, *Error) {
 		return nil, &Error{Stage: NotBound, Status: a.status, Cause: err}
 	}
 	return s, nil
+}
+
+// backlog is how many receipts may wait for whoever is told of them.
+const backlog = 1000
+
+// tell hands receipts to Config.Receipts until none can come any more.
+func (c *Client) tell() {
+	waiting := make([]Receipt, 0, backlog)
+	for r := range c.receipts {
+		waiting = append(waiting[:0], r)
+		for range len(c.receipts) { // nobody else takes any
+			waiting = append(waiting, <-c.receipts)
+		}
+		c.c.Receipts(waiting)
+	}
 }
 
 // received hands a receipt on, unless too many wait.

@@ -17,10 +17,10 @@ func bound(t *testing.T) (*smpptest.Link, func() []smpp.Receipt) {
 	var mu sync.Mutex
 	var got []smpp.Receipt
 	smsc, _ := open(t, smpptest.Config{}, func(c *smpp.Config) {
-		c.Receipts = func(r smpp.Receipt) {
+		c.Receipts = func(receipts []smpp.Receipt) {
 			mu.Lock()
 			defer mu.Unlock()
-			got = append(got, r)
+			got = append(got, receipts...)
 		}
 	})
 	synctest.Wait()
@@ -155,9 +155,11 @@ func TestReceiptsBeyondTheBacklogAreLeftToTheSMSC(t *testing.T) {
 		release := make(chan struct{})
 		var got []string
 		smsc, client := open(t, smpptest.Config{}, func(c *smpp.Config) {
-			c.Receipts = func(r smpp.Receipt) {
+			c.Receipts = func(receipts []smpp.Receipt) {
 				<-release
-				got = append(got, r.ID)
+				for _, r := range receipts {
+					got = append(got, r.ID)
+				}
 			}
 		})
 		synctest.Wait()
@@ -184,6 +186,31 @@ func TestReceiptsBeyondTheBacklogAreLeftToTheSMSC(t *testing.T) {
 		}
 		if n := len(got); n < 1000 || n > 1002 || got[n-1] != "later" {
 			t.Errorf("%d receipts", n)
+		}
+	})
+}
+
+// TestT43_ABacklogOfReceiptsIsToldAtOnce: a step of a store that hangs for each would hold Close for minutes.
+func TestT43_ABacklogOfReceiptsIsToldAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const step = 500 * time.Millisecond
+		var got int
+		smsc, client := open(t, smpptest.Config{}, func(c *smpp.Config) {
+			c.Receipts = func(receipts []smpp.Receipt) {
+				time.Sleep(step)
+				got += len(receipts)
+			}
+		})
+		synctest.Wait()
+		l := smsc.Links()[0]
+		for range 900 {
+			l.Deliver(4, "id:1 stat:DELIVRD")
+			<-l.Responses
+		}
+		start := time.Now()
+		if err := client.Close(); err != nil || got != 900 || time.Since(start) > 2*step {
+			t.Errorf("%v, told of %d receipts after %v", err, got, time.Since(start))
 		}
 	})
 }

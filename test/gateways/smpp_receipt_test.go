@@ -18,9 +18,9 @@ type smppReports struct {
 
 func newSMPPReports() *smppReports { return &smppReports{new: make(chan struct{}, 1)} }
 
-func (r *smppReports) add(report sms.Report) {
+func (r *smppReports) add(reports []sms.Report) {
 	r.mu.Lock()
-	r.all = append(r.all, report)
+	r.all = append(r.all, reports...)
 	r.mu.Unlock()
 	select {
 	case r.new <- struct{}{}:
@@ -66,7 +66,7 @@ func TestSMPPReceiptsComeLateAndOutOfOrder(t *testing.T) {
 	withSMPPPeers(t, func(t *testing.T, kind smppKind) {
 		peer := startSMPPPeer(t, kind)
 		reports := newSMPPReports()
-		provider := peer.provider(t, sms.SMPPConfig{OnReport: reports.add})
+		provider := peer.provider(t, sms.SMPPConfig{OnReports: reports.add})
 		sent := sendAll(t.Context(), provider, smppMessages(t, n))
 		for i, s := range sent {
 			if s.err != nil {
@@ -128,7 +128,7 @@ func TestSMPPReceiptsComeBeforeTheAnswer(t *testing.T) {
 	withSMPPPeers(t, func(t *testing.T, kind smppKind) {
 		peer := startSMPPPeer(t, kind)
 		reports := newSMPPReports()
-		provider := peer.provider(t, sms.SMPPConfig{OnReport: reports.add})
+		provider := peer.provider(t, sms.SMPPConfig{OnReports: reports.add})
 		peer.tell(t, smppCommand{"do": "submit", "fate": "early"})
 		const n = 50
 		ids := map[string]bool{}
@@ -153,7 +153,7 @@ func TestSMPPWhatIsNoReceiptIsAnsweredAndDropped(t *testing.T) {
 	withSMPPPeers(t, func(t *testing.T, kind smppKind) {
 		peer := startSMPPPeer(t, kind)
 		reports := newSMPPReports()
-		provider := peer.provider(t, sms.SMPPConfig{OnReport: reports.add})
+		provider := peer.provider(t, sms.SMPPConfig{OnReports: reports.add})
 		m := smppMessage(t, "86", "zh-CN", 1)
 		id := mustSend(t, provider, m).ID
 		from := strings.TrimPrefix(m.To.E164(), "+")

@@ -133,7 +133,7 @@ func TestSMPPTextsAreReadBackExactly(t *testing.T) {
 		peer := startSMPPPeer(t, kind)
 		for i, c := range cases {
 			texts := smppTexts(t, c.texts)
-			provider := peer.provider(t, sms.SMPPConfig{Texts: texts, OnReport: func(sms.Report) {}})
+			provider := peer.provider(t, sms.SMPPConfig{Texts: texts, OnReports: func([]sms.Report) {}})
 			m := smppMessage(t, c.calling, c.language, i)
 			receipt := mustSend(t, provider, m)
 			got := peer.awaitEvents(t, "message", i+1)[i]
