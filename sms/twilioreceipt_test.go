@@ -140,6 +140,17 @@ func TestTwilioReceiptsAreForgedWithoutTheVendorsSignature(t *testing.T) {
 	}
 }
 
+func TestTwilioSignsEachValueOfAFieldOnce(t *testing.T) {
+	t.Parallel()
+	account, p := twilioAccount(), newTwilio(t, sms.TwilioConfig{})
+	form := twilioStatus("delivered")
+	form["ChannelPrefix"] = []string{"b", "a", "b"}
+	got, err := push(t, p, account.Receipt(account.ReceiptURL+"?m=our-id", form))
+	if err != nil || len(got.Reports) != 1 {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
 func TestTwilioReceiptsThatAreNoneAreRefused(t *testing.T) {
 	t.Parallel()
 	account, p := twilioAccount(), newTwilio(t, sms.TwilioConfig{})
