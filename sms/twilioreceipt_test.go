@@ -140,6 +140,22 @@ func TestTwilioReceiptsAreForgedWithoutTheVendorsSignature(t *testing.T) {
 	}
 }
 
+func TestTwilioTakesNoReceiptsThatItDidNotAskFor(t *testing.T) {
+	t.Parallel()
+	account := twilioAccount()
+	p, err := sms.NewTwilio(sms.TwilioConfig{
+		AccountSID: account.AccountSID, AuthToken: account.AuthToken, From: "+12025550100", Texts: newTexts(t, sms.TextConfig{}),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, address := range []string{account.ReceiptURL + "?m=our-id", "?m=our-id"} {
+		if got, err := push(t, p, account.Receipt(address, twilioStatus("delivered"))); !errors.Is(err, sms.ErrForged) || len(got.Reports) != 0 {
+			t.Errorf("%s: %+v, %v", address, got, err)
+		}
+	}
+}
+
 func TestTwilioSignsEachValueOfAFieldOnce(t *testing.T) {
 	t.Parallel()
 	account, p := twilioAccount(), newTwilio(t, sms.TwilioConfig{})
