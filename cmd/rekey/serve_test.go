@@ -15,6 +15,8 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+
+	"rekey/sms/smpp/smpptest"
 )
 
 // gateway is an SMS gateway that keeps what it is handed. hold, if set, is waited for before a message is taken.
@@ -210,6 +212,83 @@ func TestT43_AStopAnswersEveryRequestAndDeliversEveryMessageOnce(t *testing.T) {
 				if times[mobile] != 1 {
 					t.Errorf("%s got %d messages, want 1", mobile, times[mobile])
 				}
+			}
+		})
+	}
+}
+
+// TestT43 ends the process while the window of an SMSC is full, and, where the answers have been given, as many messages
+// wait for a place in it.
+func TestT43_AStopDeliversWhatWaitsForAnSMSC(t *testing.T) {
+	t.Parallel()
+	const window = 10
+	for disclosure, people := range map[string]int{"true": window, "false": 2 * window} {
+		t.Run("disclosure "+disclosure, func(t *testing.T) {
+			t.Parallel()
+			arrived, stopped := make(chan struct{}, people), make(chan struct{})
+			var held sync.WaitGroup
+			t.Cleanup(held.Wait)
+			smsc := smpptest.New(t, smpptest.Config{Window: window, Submit: func(l *smpptest.Link, s smpptest.Submission) {
+				arrived <- struct{}{}
+				held.Go(func() {
+					<-stopped
+					l.Accept(s)
+				})
+			}})
+			release := sync.OnceFunc(func() { close(stopped) })
+			t.Cleanup(release)
+			var numbers []string
+			for i := range people {
+				numbers = append(numbers, fmt.Sprintf("139%04d0001", i))
+			}
+			s := serve(t, t.TempDir(), numbers, append(smscSettings(smsc.Listen(nil)), "REKEY_DISCLOSURE="+disclosure,
+				"REKEY_LIMITS_ADDRESS_SENDS_10M=0", "REKEY_LIMITS_ADDRESS_SENDS_DAY=0", "REKEY_SMS_PROVIDERS_SMSC_TIMEOUT=8s")...)
+			s.record("bound to the SMSC")
+
+			answers := make(chan answer, people)
+			for _, mobile := range numbers {
+				go func() {
+					a, err := s.ask(http.MethodPost, "sms_code/", map[string]string{"mobile": mobile})
+					if err != nil {
+						t.Errorf("an accepted request got no answer: %v", err)
+					}
+					answers <- a
+				}()
+			}
+			for range window {
+				<-arrived
+			}
+			var all []answer
+			if disclosure == "false" {
+				for range people {
+					all = append(all, <-answers)
+				}
+			}
+			s.stop(syscall.SIGTERM)
+			s.record("stopping")
+			release()
+			for len(all) < people {
+				all = append(all, <-answers)
+			}
+			for _, a := range all {
+				if a.Status != http.StatusOK || a.Errno != "0" {
+					t.Errorf("a request in flight was answered %+v", a)
+				}
+			}
+			if exit := s.wait(); exit != 0 {
+				t.Errorf("exit %d, want 0", exit)
+			}
+			times := map[string]int{}
+			for _, m := range smsc.Accepted() {
+				times[m.Destination]++
+			}
+			for _, mobile := range numbers {
+				if n := times["1/1/86"+mobile]; n != 1 {
+					t.Errorf("%s got %d messages, want 1", mobile, n)
+				}
+			}
+			if !smsc.Links()[0].Unbound() || smsc.Binds() != 1 {
+				t.Errorf("unbound %v, bound %d times", smsc.Links()[0].Unbound(), smsc.Binds())
 			}
 		})
 	}
