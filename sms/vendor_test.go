@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -105,6 +106,37 @@ func TestEndpointsThatAreNoneAreRefused(t *testing.T) {
 				t.Errorf("%s, %q: %v", name, endpoint, err)
 			}
 			smstest.CheckSilent(t, err, "pass-word")
+		}
+	}
+}
+
+func TestT31_AProxyThatRefusesHasHandedNothingOver(t *testing.T) {
+	t.Parallel()
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Proxy-Authorization") == "" {
+			t.Error("the proxy was not told who asks")
+		}
+		http.Error(w, "not you", http.StatusProxyAuthRequired)
+	}))
+	t.Cleanup(proxy.Close)
+	for name, v := range vendorsAt(t) {
+		for endpoint, want := range map[string]sms.Outcome{
+			"https://sms.example": sms.Unavailable, "http://sms.example": sms.RejectedAccount,
+		} {
+			transport := sms.NewTransport()
+			t.Cleanup(transport.CloseIdleConnections)
+			transport.Proxy = http.ProxyURL(&url.URL{
+				Scheme: "http", User: url.UserPassword("rekey", "proxy-pass-word"), Host: strings.TrimPrefix(proxy.URL, "http://"),
+			})
+			p, err := v.open(endpoint, transport)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = p.Send(t.Context(), smstest.Message(t, "m", canaryMobile, canaryCode))
+			if got := sms.OutcomeOf(err); got != want {
+				t.Errorf("%s, %s: %v (%v), want %v", name, endpoint, got, err, want)
+			}
+			smstest.CheckSilent(t, err, "proxy-pass-word", canaryMobile, canaryCode)
 		}
 	}
 }
