@@ -99,6 +99,8 @@ func (p *providerConfig) vendor() string {
 			rest = rest[:i]
 		}
 		return strings.ToLower(rest[strings.LastIndexByte(rest, '@')+1:])
+	case "aliyun-verify":
+		return "aliyun" // two products of one vendor
 	}
 	return p.Type
 }

@@ -246,6 +246,7 @@ func TestTheFarSideOfAProviderIsKnown(t *testing.T) {
 	}{
 		{providerConfig{Type: "inbox"}, ""},
 		{providerConfig{Type: "aliyun", Endpoint: "https://h"}, "aliyun"},
+		{providerConfig{Type: "aliyun-verify"}, "aliyun"},
 		{providerConfig{Type: "smpp", Address: "h:2775"}, "h:2775"},
 		{providerConfig{Type: "http", URL: "https://User:p@SMS.example.com/send?to={{.Mobile}}"}, "sms.example.com"},
 		{providerConfig{Type: "http", URL: "http://127.0.0.1:13013{{.ID}}"}, "127.0.0.1:13013"},
