@@ -66,7 +66,7 @@ func TestARefusedAccountSetsAProviderAsideAtOnce(t *testing.T) {
 	withPair(t, func(p *pair) {
 		p.fail = refusal(sms.RejectedAccount, "isv.OUT_OF_SERVICE")
 		p.send(true, "second")
-		p.changed(sms.Change{Provider: "first", Aside: true, Outcome: sms.RejectedAccount, Code: "isv.OUT_OF_SERVICE"})
+		p.changed(sms.Change{Provider: "first", Aside: true, Outcome: sms.RejectedAccount, Code: "isv.OUT_OF_SERVICE", Err: p.fail})
 		for range 20 {
 			p.send(false, "second")
 		}
@@ -103,7 +103,7 @@ func TestAProviderThatFailsTooOftenIsSetAside(t *testing.T) {
 				for range 6 { // until they are half of all
 					p.send(true, "second")
 				}
-				p.changed(sms.Change{Provider: "first", Aside: true, Outcome: o})
+				p.changed(sms.Change{Provider: "first", Aside: true, Outcome: o, Err: p.fail})
 				p.send(false, "second")
 			})
 		})

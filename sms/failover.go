@@ -85,6 +85,7 @@ type Change struct {
 	// back; or what it failed with too often.
 	Outcome Outcome
 	Code    string
+	Err     error // the latest attempt's, which says what to mend; nil with Sent
 }
 
 // Failover is a rekey.Sender over several providers. It is safe for concurrent use.
@@ -206,7 +207,7 @@ func (f *Failover) Send(ctx context.Context, m rekey.Message) (rekey.Receipt, er
 		behind := time.Duration(len(left) + len(aside))
 		receipt, a := f.attempt(ctx, m, name, max(remaining-behind*leastTry, leastTry))
 		if f.breakers[name].settle(a.Outcome, entered, time.Now()) && f.c.Change != nil {
-			f.c.Change(ctx, Change{Provider: name, Aside: a.Outcome != Sent, Outcome: a.Outcome, Code: a.Code})
+			f.c.Change(ctx, Change{Provider: name, Aside: a.Outcome != Sent, Outcome: a.Outcome, Code: a.Code, Err: a.Err})
 		}
 		if a.Err == nil {
 			receipt.Provider, receipt.Price = name, spent+a.Price

@@ -5,9 +5,11 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -53,8 +55,17 @@ func (d *diagnosis) messages(ctx context.Context, l *loaded) (err error) {
 		}
 		d.receipts(l, name, about)
 	}
-	d.find("messages.providers", userdb.Fine, "sms.order", "Messages go by "+strings.Join(l.SMS.Order, ", then ")+". To try one: rekey sms send --to M.")
+	d.find("messages.providers", userdb.Fine, "sms.order", "Messages go by "+ways(&l.config)+". To try one: rekey sms send --to M.")
 	return nil
+}
+
+// ways is by whom messages go, the order first and then each route.
+func ways(c *config) string {
+	text := strings.Join(c.SMS.Order, ", then ")
+	for _, prefix := range slices.Sorted(maps.Keys(c.SMS.Routes)) {
+		text += "; to +" + prefix + " by " + strings.Join(c.SMS.Routes[prefix], ", then ")
+	}
+	return text
 }
 
 // receipts tells of a provider whose vendor would say what became of a message, and is not asked.
@@ -147,7 +158,11 @@ func bindable(ctx context.Context, address string, provider *sms.SMPP) string {
 	ctx, cancel := context.WithTimeout(ctx, reachTime)
 	defer cancel()
 	if err := provider.Bound(ctx); err != nil {
-		return fmt.Sprintf("could not be bound to, at %s: %v; check address, system_id, password and how many connections the account may have.", address, err)
+		advice := "check address, your firewall and how many connections the account may have"
+		if sms.OutcomeOf(err) == sms.RejectedAccount { // the error says what to check of the account
+			advice = "it may have fewer connections than there are replicas, too"
+		}
+		return fmt.Sprintf("could not be bound to, at %s: %v; %s.", address, err, advice)
 	}
 	return ""
 }

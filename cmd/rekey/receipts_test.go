@@ -143,7 +143,7 @@ func TestAProviderThatRefusesOurAccountIsAnAlarmAndIsSetAside(t *testing.T) {
 			t.Fatalf("send answers %+v", sent)
 		}
 	}
-	if alarm := s.event("alarm"); alarm["level"] != "ERROR" || alarm["provider"] != "g1" || alarm["outcome"] != "rejected_account" || alarm["vendor_code"] != "402" {
+	if alarm := s.event("alarm"); alarm["level"] != "ERROR" || alarm["provider"] != "g1" || alarm["outcome"] != "rejected_account" || alarm["vendor_code"] != "402" || alarm["cause"] == nil {
 		t.Errorf("of the refusal the log says %v", alarm)
 	}
 	if h := s.health("g1"); h["breaker"] != "open" || h["until"] == nil || len(refusing.arrived) != 1 {
@@ -273,7 +273,8 @@ func TestDoctorAsksForProvidersWithoutSending(t *testing.T) {
 	}
 
 	env = append(env, "REKEY_SMS_PROVIDERS_SMSC_PASSWORD=wrong")
-	if text := report()["messages.unreachable sms.providers.smsc"]; !strings.Contains(text, "could not be bound to") {
+	text := report()["messages.unreachable sms.providers.smsc"]
+	if !strings.Contains(text, "could not be bound to") || strings.Count(text, "check ") != 1 {
 		t.Errorf("of a wrong password it says %q", text)
 	}
 }

@@ -95,7 +95,7 @@ func (h *house) observe(ctx context.Context, a sms.Attempt) {
 
 // changed records that a provider was set aside or is back. One that refuses our account needs an operator.
 func (h *house) changed(ctx context.Context, c sms.Change) {
-	e := rekey.Event{Kind: rekey.EventProvider, At: time.Now(), Provider: c.Provider, Outcome: providerBack, Code: c.Code}
+	e := rekey.Event{Kind: rekey.EventProvider, At: time.Now(), Provider: c.Provider, Outcome: providerBack, Code: c.Code, Err: c.Err}
 	switch {
 	case c.Aside && c.Outcome == sms.RejectedAccount:
 		e.Kind, e.Outcome = rekey.EventAlarm, c.Outcome.String()
