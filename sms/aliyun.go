@@ -150,7 +150,7 @@ func newAliyun(c AliyunConfig, endpoint string, params []string, op aliyunOperat
 		}
 	}
 	if !slices.ContainsFunc(a.variables, func(v templateVariable) bool { return !v.minutes }) {
-		fault("params: none of the variables is the code")
+		fault("params: none of the variables is the code; add code")
 	}
 	if c.Timeout < 0 {
 		fault("timeout: must not be negative")

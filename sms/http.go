@@ -2,6 +2,7 @@ package sms
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -122,10 +123,12 @@ func NewHTTP(c HTTPConfig) (*HTTP, error) {
 	}
 	var faults []error
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
-	parse := func(setting, text string) *template.Template {
+	// What stands in for a template that can't be read lets the faults of the others be found.
+	parse := func(setting, text, standIn string) *template.Template {
 		t, err := template.New(setting).Funcs(template.FuncMap{"json": asJSON}).Parse(text)
 		if err != nil {
 			fault("%s: %w", setting, err)
+			t = template.Must(template.New(setting).Parse(standIn))
 		}
 		return t
 	}
@@ -142,7 +145,7 @@ func NewHTTP(c HTTPConfig) (*HTTP, error) {
 		if text == "" {
 			text = "{{json .}}"
 		}
-		h.body = parse("body", text)
+		h.body = parse("body", text, "{}")
 	case http.MethodGet:
 		if c.Body != "" || c.ContentType != "" {
 			fault("body: a GET has neither body nor content_type; put the fields into url")
@@ -150,13 +153,17 @@ func NewHTTP(c HTTPConfig) (*HTTP, error) {
 	default:
 		fault("method: write POST, GET or PUT")
 	}
-	h.url = parse("url", c.URL)
+	const anyURL = "http://localhost"
+	if c.URL == "" {
+		fault("url: is required; write the address at which the gateway takes messages")
+	}
+	h.url = parse("url", cmp.Or(c.URL, anyURL), anyURL)
 	for _, name := range slices.Sorted(maps.Keys(c.Headers)) {
 		if problem := headerFault(name, c.Secret != ""); problem != "" {
 			fault("%s: %s", headerSetting(name), problem)
 			continue
 		}
-		h.headers[textproto.CanonicalMIMEHeaderKey(name)] = parse(headerSetting(name), c.Headers[name])
+		h.headers[textproto.CanonicalMIMEHeaderKey(name)] = parse(headerSetting(name), c.Headers[name], "")
 	}
 	pattern := func(setting, text string) *regexp.Regexp {
 		if text == "" {
@@ -187,14 +194,16 @@ func NewHTTP(c HTTPConfig) (*HTTP, error) {
 	}
 	if c.Texts == nil {
 		fault("text: an HTTP provider needs Texts")
-	}
-	if len(faults) > 0 {
 		return nil, errors.Join(faults...)
 	}
 	for _, sample := range h.samples() {
 		if _, err := h.render(sample); err != nil {
-			return nil, err
+			faults = append(faults, err)
+			break
 		}
+	}
+	if len(faults) > 0 {
+		return nil, errors.Join(faults...)
 	}
 	return h, nil
 }
@@ -267,8 +276,9 @@ func (h *HTTP) render(f fields) (request, error) {
 	}
 	if h.body != nil {
 		r.header.Set("Content-Type", h.contentType)
+		before := len(faults)
 		r.body = []byte(fill("body", h.body))
-		if strings.HasPrefix(h.contentType, "application/json") && !json.Valid(r.body) {
+		if len(faults) == before && strings.HasPrefix(h.contentType, "application/json") && !json.Valid(r.body) {
 			faults = append(faults, errors.New("body: not JSON once it is filled in; write {{json .Text}}, without quotes around it"))
 		}
 	}
@@ -279,7 +289,7 @@ func (h *HTTP) render(f fields) (request, error) {
 		faults = append(faults, errors.New("url: a space, line break or non-ASCII character; write {{urlquery .Text}}"))
 	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
 		// The cause is left out: it quotes the address, which may hold a password.
-		faults = append(faults, errors.New("url: not an absolute http or https address once it is filled in"))
+		faults = append(faults, errors.New("url: not an absolute http or https address once it is filled in; write scheme and host first, such as https://sms.example.com/send"))
 	}
 	r.url = u
 	return r, errors.Join(faults...)

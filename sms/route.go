@@ -71,6 +71,10 @@ func parseRoute(setting string, elements []string, providers map[string]Entry) (
 		for i, name := range rank {
 			name = strings.TrimSpace(name)
 			rank[i] = name
+			if name == "" {
+				fault("a name is empty; write the providers' names, with one | between those that share the messages")
+				continue
+			}
 			if _, ok := providers[name]; !ok {
 				fault("there is no provider %q; configured are %s", name, strings.Join(slices.Sorted(maps.Keys(providers)), ", "))
 			} else if seen[name] {

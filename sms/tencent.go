@@ -28,9 +28,11 @@ type TencentConfig struct {
 	Template ByLanguage // required: the number of the registered template, such as 449739
 	// Params are what stands for the template's variables {1}, {2} and so on: "code", and "min" for the whole minutes that it
 	// lives. Empty: "code" alone.
-	Params   []string
-	Region   string        // the service's region; empty: ap-guangzhou. Accounts of tencentcloud.com have others, such as ap-singapore
-	Endpoint string        // scheme and host; empty: https://sms.tencentcloudapi.com
+	Params []string
+	Region string // the service's region; empty: ap-guangzhou. Accounts of tencentcloud.com have others, such as ap-singapore
+	// Endpoint is scheme and host; empty: https://sms.tencentcloudapi.com. Accounts of tencentcloud.com have
+	// https://sms.intl.tencentcloudapi.com (https://www.tencentcloud.com/document/product/382/40465).
+	Endpoint string
 	Timeout  time.Duration // for one message; 0: DefaultTimeout
 
 	Texts     *Texts            // required, for its languages
@@ -124,7 +126,7 @@ func NewTencent(c TencentConfig) (*Tencent, error) {
 		}
 	}
 	if !slices.Contains(t.params, "code") {
-		fault("params: none of the variables is the code")
+		fault("params: none of the variables is the code; add code")
 	}
 	if c.Timeout < 0 {
 		fault("timeout: must not be negative")

@@ -421,6 +421,13 @@ next_origins = ["https://*", "ftp://www.example.com"]
 		{"of parts that are not there", "[webhook]\nurl = \"https://example.com/\"\nsecret = \"x\"\n[notify]\nsms = true", nil, []string{
 			"2: webhook.url: ", "3: webhook.secret: ", "5: notify.sms: ",
 		}},
+		{"of a name that is empty", "[sms]\norder = [\"g||nope\"]\n[sms.providers.g]\ntype = \"http\"\nurl = \"http://127.0.0.1/\"", nil, []string{
+			"2: sms.order: a name is empty; write the providers' names", `2: sms.order: there is no provider "nope"`,
+		}},
+		{"of a gateway's patterns and of each template", "[sms.providers.g]\ntype = \"http\"\nbody = \"{{.Nope}}\"\nheaders = {A = \"{{\", B = \"{{.Nope}}\"}\nsuccess = \"(\"", nil, []string{
+			"sms.providers.g.url: is required", "3: sms.providers.g.body: ", `4: sms.providers.g.headers."A": `, `4: sms.providers.g.headers."B": `,
+			"5: sms.providers.g.success: ",
+		}},
 		{"of the entries of one table", "[sms.providers.a]\ntype = \"http\"\nurl = \"http://127.0.0.1/\"\nheaders = {Host = \"a\", \"a: b\" = \"c\"}", nil, []string{
 			`4: sms.providers.a.headers."Host": `, `4: sms.providers.a.headers."a: b": `,
 		}},
