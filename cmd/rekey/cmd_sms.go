@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -31,6 +32,7 @@ type smsSendCommand struct {
 	configured
 	To       string `required:"" placeholder:"M" help:"The number to send to, as people type it."`
 	Provider string `placeholder:"NAME" help:"The provider to try; else the first one that this number's messages go to."`
+	Lang     string `placeholder:"LANG" help:"The language of the message; else the first of languages."`
 	DryRun   bool   `help:"Show what would be handed over, secrets masked, and send nothing."`
 }
 
@@ -66,7 +68,11 @@ func (c *smsSendCommand) Run(t *terminal) (err error) {
 	if !ok {
 		return fmt.Errorf("there is no provider %q; configured are %s", name, strings.Join(slices.Sorted(maps.Keys(d.providers)), ", "))
 	}
-	m, err := testMessage(to, &l.config)
+	language := cmp.Or(c.Lang, l.Languages[0])
+	if !slices.Contains(l.Languages, language) {
+		return fmt.Errorf("--lang: %q is not one of the configured languages, %s (%w)", c.Lang, strings.Join(l.Languages, ", "), errUsage)
+	}
+	m, err := testMessage(to, &l.config, language)
 	if err != nil {
 		return err
 	}
@@ -95,7 +101,7 @@ func (c *smsSendCommand) Run(t *terminal) (err error) {
 	case sms.RejectedNumber:
 		return fmt.Errorf("provider %s refused the message; its answer says why: %w", name, err)
 	case sms.RejectedAccount:
-		return fmt.Errorf("provider %s refuses every message of this account; its answer says what to mend: %w", name, err)
+		return fmt.Errorf("provider %s refuses every message of this account: %w", name, err)
 	case sms.Throttled, sms.Unavailable:
 		return fmt.Errorf("provider %s could not be reached or did not serve us; check its address and your network: %w", name, err)
 	default:
@@ -144,7 +150,7 @@ func (d *delivery) bill(c *config, name string, m rekey.Message) string {
 }
 
 // testMessage is a message whose code belongs to no record, so that it opens nothing (T12).
-func testMessage(to rekey.Number, c *config) (rekey.Message, error) {
+func testMessage(to rekey.Number, c *config, language string) (rekey.Message, error) {
 	n, err := rand.Int(rand.Reader, big.NewInt(1_000_000))
 	if err != nil {
 		return rekey.Message{}, err
@@ -153,5 +159,5 @@ func testMessage(to rekey.Number, c *config) (rekey.Message, error) {
 	if !ok {
 		return rekey.Message{}, errors.New("no code could be drawn")
 	}
-	return rekey.Message{ID: "test-" + rand.Text(), To: to, Code: code, Language: c.Languages[0], ExpiresIn: c.Codes.Lifetime}, nil
+	return rekey.Message{ID: "test-" + rand.Text(), To: to, Code: code, Language: language, ExpiresIn: c.Codes.Lifetime}, nil
 }

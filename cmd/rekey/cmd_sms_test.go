@@ -26,7 +26,7 @@ func TestWhatBecameOfATestMessageIsSaid(t *testing.T) {
 	for status, want := range map[int]string{
 		http.StatusOK:                 "Provider g took the message.\n",
 		http.StatusBadRequest:         "rekey: provider g refused the message; its answer says why: ",
-		http.StatusUnauthorized:       "rekey: provider g refuses every message of this account; its answer says what to mend: ",
+		http.StatusUnauthorized:       "rekey: provider g refuses every message of this account: ",
 		http.StatusTooManyRequests:    "rekey: provider g could not be reached or did not serve us; check its address and your network: ",
 		http.StatusServiceUnavailable: "rekey: provider g could not be reached or did not serve us; check its address and your network: ",
 		http.StatusBadGateway:         "rekey: provider g gave no clear answer; the message may be on its way: ",

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -104,6 +105,9 @@ func parseOperators(p rekey.Plan, allow []string, mobile string) (rekey.Number, 
 	}
 	if n, err := parseE164(mobile, allow); err == nil {
 		return n, nil
+	}
+	if n, err := parseMobile(mobile, ""); err == nil && !slices.Contains(allow, n.Region()) {
+		return rekey.Number{}, fmt.Errorf("the number is one of %s, which numbers.allow does not have; add it there to serve this country", n.Region())
 	}
 	return rekey.Number{}, errors.New("the number is not a mobile number of the configured plan; write it as people there do, or with + and its calling code")
 }
