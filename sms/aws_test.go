@@ -60,6 +60,24 @@ func TestT31_AWSIsJudgedByItsAnswer(t *testing.T) {
 	})
 }
 
+func TestAWSIsAskedAtItsRegion(t *testing.T) {
+	t.Parallel()
+	for region, want := range map[string]string{
+		"eu-west-1": "https://sms-voice.eu-west-1.amazonaws.com/", "us-gov-west-1": "https://sms-voice.us-gov-west-1.amazonaws.com/",
+		"cn-north-1": "https://sms-voice.cn-north-1.amazonaws.com.cn/",
+	} {
+		var asked []*http.Request
+		c := awsConfig(t, "")
+		c.Region, c.Transport = region, answered(200, awsTaken, &asked)
+		if _, err := newAWS(t, c).Send(t.Context(), smstest.Message(t, "m", canaryMobile, canaryCode)); err != nil {
+			t.Fatal(err)
+		}
+		if got := asked[0].URL.String(); got != want || !strings.Contains(asked[0].Header.Get("Authorization"), "/"+region+"/sms-voice/aws4_request, ") {
+			t.Errorf("%s: asked at %s, signed %s", region, got, asked[0].Header.Get("Authorization"))
+		}
+	}
+}
+
 func TestAWSSignsWithLastingKeysToo(t *testing.T) {
 	t.Parallel()
 	account := awsAccount
