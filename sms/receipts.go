@@ -37,8 +37,9 @@ type ReceiptsConfig struct {
 }
 
 // Receipts is an http.Handler for what vendors push: GET and POST /NAME/SECRET. A wrong name or secret is 404, a signature
-// that is not the vendor's 403, what is not of its form 400, what is longer than any receipts 413; what can't be checked now,
-// or comes with too many others, 503. Then nothing of it counts. It is safe for concurrent use.
+// that is not the vendor's 403, what is not of its form 400, what is longer than any receipts 413, what ended early or came too
+// slowly 408; what can't be checked now, or comes with too many others, 503. Then nothing of it counts. It is safe for
+// concurrent use.
 //
 // Vendors are no browsers and have no cookies: the address's secret or the signature stands in the place of the
 // cross-site check (T33). A receipt changes nothing but counts and the order of providers.
@@ -91,7 +92,7 @@ func (h *Receipts) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxPush))
 	if err != nil {
-		h.refuse(w, r, name, err)
+		h.refuse(w, r, name, fmt.Errorf("%w: %w", errCut, err))
 		return
 	}
 	push, err := p.Pushed(r.Context(), r, body)
@@ -115,6 +116,9 @@ func (h *Receipts) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, push.Answer) // who has gone pushes again
 }
 
+// errCut is of a body that ended early, or did not come within the server's time for it.
+var errCut = errors.New("the request could not be read to its end")
+
 var errTooMany = fmt.Errorf("more than %d receipts in one push", maxReports)
 
 func (h *Receipts) refuse(w http.ResponseWriter, r *http.Request, name string, err error) {
@@ -125,6 +129,8 @@ func (h *Receipts) refuse(w http.ResponseWriter, r *http.Request, name string, e
 		status, text = http.StatusServiceUnavailable, "the receipt can't be taken now; send it again"
 	} else if _, long := errors.AsType[*http.MaxBytesError](err); long || errors.Is(err, errTooMany) {
 		status, text = http.StatusRequestEntityTooLarge, "this is longer than any receipts"
+	} else if errors.Is(err, errCut) {
+		status, text = http.StatusRequestTimeout, "the request did not come to its end; send it again"
 	}
 	h.c.Log.WarnContext(r.Context(), "a receipt was refused", "provider", name, "status", status, "cause", err)
 	http.Error(w, text, status)

@@ -5,12 +5,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -85,6 +88,12 @@ func TestReceiptsAreTakenFromWhoeverKnowsTheAddress(t *testing.T) {
 		if w.Code != c.status || c.answer != "" && w.Body.String() != c.answer || !slices.Equal(heard, want) {
 			t.Errorf("%s %s: %d %q, heard %q; want %d %q, %q", c.method, c.path, w.Code, w.Body, heard, c.status, c.answer, want)
 		}
+	}
+	heard = nil
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest("POST", "/plain/secret-of-plain", io.MultiReader(strings.NewReader("one"), iotest.ErrReader(os.ErrDeadlineExceeded))))
+	if w.Code != 408 || heard != nil {
+		t.Errorf("half a push: %d, heard %q; want 408", w.Code, heard)
 	}
 	if strings.Contains(logged.String(), "secret-of") {
 		t.Errorf("the log says a secret: %s", &logged)

@@ -56,9 +56,13 @@ func (d *delivery) provider(c *config, name string, p *providerConfig, o surroun
 			Endpoint: p.Endpoint, Timeout: p.Timeout, Texts: d.texts, Transport: o.transport,
 		}))
 	case "smpp":
+		log := o.log
+		if log != nil {
+			log = log.With("provider", name)
+		}
 		session, err := sms.NewSMPP(sms.SMPPConfig{
 			Address: p.Address, SystemID: p.SystemID, Password: p.Password, SystemType: p.SystemType, Source: p.Source,
-			TLS: p.TLS, Window: p.Window, Timeout: p.Timeout, Texts: d.texts, Log: o.log, OnReports: o.onReports(name, p),
+			TLS: p.TLS, Window: p.Window, Timeout: p.Timeout, Texts: d.texts, Log: log, OnReports: o.onReports(name, p),
 		})
 		if err != nil {
 			return nil, err

@@ -202,7 +202,9 @@ func TestServeIsBoundToAnSMSCFromItsStartToItsEnd(t *testing.T) {
 	t.Parallel()
 	smsc := smpptest.New(t, smpptest.Config{})
 	s := serve(t, t.TempDir(), []string{"13800000001"}, smscSettings(smsc.Listen(nil))...)
-	s.record("bound to the SMSC")
+	if bound := s.record("bound to the SMSC"); bound["provider"] != "smsc" {
+		t.Errorf("of the bind the log says %v", bound)
+	}
 	if sent := s.send("13800000001"); sent.Errno != "0" {
 		t.Fatalf("send answers %+v", sent)
 	}
