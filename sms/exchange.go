@@ -100,11 +100,18 @@ func (c *caller) call(ctx context.Context, r request) (answer, error) {
 	body := io.NopCloser(bytes.NewReader(r.body))
 	_, idempotent := r.header["Idempotency-Key"]
 	_, too := r.header["X-Idempotency-Key"]
-	if len(r.body) == 0 && r.method == http.MethodPost && !idempotent && !too {
-		body = http.NoBody // else it would go in chunks, as one whose length nobody knows
+	var encoding []string
+	switch {
+	case len(r.body) > 0:
+	case r.method == http.MethodPost && !idempotent && !too:
+		body = http.NoBody // which has a Content-Length, as servers want for a POST
+	default:
+		// Else it would go in chunks, as one whose length nobody knows: a GET, too, whose body does not show its end to the
+		// transport within 200 ms, as on a busy machine.
+		encoding = []string{"identity"}
 	}
 	req := (&http.Request{
-		Method: r.method, URL: r.url, Header: r.header, Body: body, ContentLength: int64(len(r.body)),
+		Method: r.method, URL: r.url, Header: r.header, Body: body, ContentLength: int64(len(r.body)), TransferEncoding: encoding,
 	}).WithContext(ctx)
 	resp, err := c.client.Do(req)
 	if err != nil {
