@@ -17,8 +17,8 @@ const clockVariable = "CLOCK_AHEAD"
 
 // skewed builds rekey with a wall clock that can be set off. Nothing of rekey is another: the toolchain is told to read
 // the standard library's time.Now from a copy with two more lines (go help build, -overlay), since a Go program asks the
-// kernel for the time without a library between that could be put in its place. It takes a minute the first time, and then
-// comes from the toolchain's cache.
+// kernel for the time without a library between that could be put in its place. It takes a minute or
+// two the first time, and then comes from the toolchain's cache.
 func skewed(t *testing.T) (program string) {
 	t.Helper()
 	root, err := exec.Command("go", "env", "GOROOT").Output()

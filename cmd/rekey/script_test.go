@@ -34,6 +34,7 @@ func TestCommands(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Setup: func(e *testscript.Env) error {
+			e.Vars = append(e.Vars, endsAtOnce)
 			e.Setenv("GATEWAY", gateway.URL)
 			e.Setenv("REFUSING", refusing.URL)
 			e.Setenv("GOODKEY", goodKey)
