@@ -43,7 +43,8 @@ type session struct {
 	slots    chan struct{}      // the window: a place is held from before a submit_sm is queued until it is answered
 	queue    chan *request
 	probe    chan struct{} // asks keepalive to look at once
-	heard    atomic.Int64  // when the last PDU came, as time.Time.UnixNano
+	began    time.Time
+	heard    atomic.Int64  // when the last PDU came, in nanoseconds after began: setting the clock must not make a dead link look alive
 	done     chan struct{} // closed at the end
 	running  sync.WaitGroup
 
@@ -81,9 +82,8 @@ func newSession(conn net.Conn, window int, received func(Receipt) bool, log *slo
 	s := &session{
 		conn: conn, log: log, received: received,
 		slots: make(chan struct{}, window), queue: make(chan *request, 64), probe: make(chan struct{}, 1),
-		done: make(chan struct{}), pending: map[uint32]*request{},
+		done: make(chan struct{}), pending: map[uint32]*request{}, began: time.Now(),
 	}
-	s.heard.Store(time.Now().UnixNano())
 	s.running.Go(s.read)
 	s.running.Go(s.write)
 	s.running.Go(s.keepalive)
@@ -283,7 +283,7 @@ func (s *session) read() {
 			s.end(err)
 			return
 		}
-		s.heard.Store(time.Now().UnixNano())
+		s.heard.Store(int64(time.Since(s.began)))
 		switch {
 		case p.command&response != 0:
 			s.answered(p)
@@ -391,7 +391,7 @@ func (s *session) suspect() {
 	}
 }
 
-func (s *session) lastHeard() time.Time { return time.Unix(0, s.heard.Load()) }
+func (s *session) lastHeard() time.Time { return s.began.Add(time.Duration(s.heard.Load())) }
 
 func (s *session) isOverdue() bool {
 	s.mu.Lock()
