@@ -142,6 +142,30 @@ func body(t *testing.T, url string) string {
 	return readAll(t, response)
 }
 
+// onePerPrefix are as many numbers, of which no two share a budget.
+func onePerPrefix(people int) []string {
+	var numbers []string
+	for i := range people {
+		numbers = append(numbers, fmt.Sprintf("139%04d0001", i))
+	}
+	return numbers
+}
+
+// sendAll asks for a code for each number, all at once, and returns the answers as they come.
+func (s *served) sendAll(numbers []string) <-chan answer {
+	answers := make(chan answer, len(numbers))
+	for _, mobile := range numbers {
+		go func() {
+			a, err := s.ask(http.MethodPost, "sms_code/", map[string]string{"mobile": mobile})
+			if err != nil {
+				s.t.Errorf("an accepted request got no answer: %v", err)
+			}
+			answers <- a
+		}()
+	}
+	return answers
+}
+
 // TestT43 holds messages at the gateway, ends the process under them, and only then lets them go. On a machine so slow
 // that the provider's time runs out meanwhile, an answer is a success all the same: the message may be on its way, and is.
 func TestT43_AStopAnswersEveryRequestAndDeliversEveryMessageOnce(t *testing.T) {
@@ -154,24 +178,12 @@ func TestT43_AStopAnswersEveryRequestAndDeliversEveryMessageOnce(t *testing.T) {
 			g.hold = make(chan struct{})
 			release := sync.OnceFunc(func() { close(g.hold) })
 			t.Cleanup(release) // before the gateway's own, which waits for its requests
-			var numbers []string
-			for i := range people {
-				numbers = append(numbers, fmt.Sprintf("139%04d0001", i))
-			}
+			numbers := onePerPrefix(people)
 			settings := append(through(g), "REKEY_DISCLOSURE="+disclosure, "REKEY_LIMITS_ADDRESS_SENDS_10M=0",
 				"REKEY_LIMITS_ADDRESS_SENDS_DAY=0", "REKEY_SMS_PROVIDERS_G1_TIMEOUT=8s")
 			s := serve(t, t.TempDir(), numbers, settings...)
 
-			answers := make(chan answer, people)
-			for _, mobile := range numbers {
-				go func() {
-					a, err := s.ask(http.MethodPost, "sms_code/", map[string]string{"mobile": mobile})
-					if err != nil {
-						t.Errorf("an accepted request got no answer: %v", err)
-					}
-					answers <- a
-				}()
-			}
+			answers := s.sendAll(numbers)
 			for range people {
 				<-g.arrived
 			}
@@ -237,24 +249,12 @@ func TestT43_AStopDeliversWhatWaitsForAnSMSC(t *testing.T) {
 			}})
 			release := sync.OnceFunc(func() { close(stopped) })
 			t.Cleanup(release)
-			var numbers []string
-			for i := range people {
-				numbers = append(numbers, fmt.Sprintf("139%04d0001", i))
-			}
+			numbers := onePerPrefix(people)
 			s := serve(t, t.TempDir(), numbers, append(smscSettings(smsc.Listen(nil)), "REKEY_DISCLOSURE="+disclosure,
 				"REKEY_LIMITS_ADDRESS_SENDS_10M=0", "REKEY_LIMITS_ADDRESS_SENDS_DAY=0", "REKEY_SMS_PROVIDERS_SMSC_TIMEOUT=8s")...)
 			s.record("bound to the SMSC")
 
-			answers := make(chan answer, people)
-			for _, mobile := range numbers {
-				go func() {
-					a, err := s.ask(http.MethodPost, "sms_code/", map[string]string{"mobile": mobile})
-					if err != nil {
-						t.Errorf("an accepted request got no answer: %v", err)
-					}
-					answers <- a
-				}()
-			}
+			answers := s.sendAll(numbers)
 			for range window {
 				<-arrived
 			}
