@@ -183,6 +183,31 @@ func TestT31_AnswersThatAreCutAnywhereAreUnknown(t *testing.T) {
 	}
 }
 
+func TestT31_RefusalsThatAreCutAreJudgedByTheirStatusAlone(t *testing.T) {
+	t.Parallel()
+	refusals := map[string]string{
+		"aliyun": `{"Code":"isv.OUT_OF_SERVICE"}`, "aliyun-verify": `{"Code":"isv.OUT_OF_SERVICE"}`,
+		"tencent": tencentError("AuthFailure.SignatureExpire"), "twilio": twilioError("20003", 400), "aws": `{"__type":"ExpiredToken"}`,
+	}
+	var body io.Reader
+	all := vendors(t, transportFunc(func(r *http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: 400, Body: io.NopCloser(body), Request: r}, nil
+	}))
+	for name, refusal := range refusals {
+		for _, whole := range []bool{true, false} {
+			want := sms.RejectedAccount
+			if body = strings.NewReader(refusal); !whole {
+				body, want = io.MultiReader(body, iotest.ErrReader(io.ErrUnexpectedEOF)), sms.RejectedNumber
+			}
+			receipt, err := all[name].provider.Send(t.Context(), smstest.Message(t, "m", canaryMobile, canaryCode))
+			checkAnswered(t, name, receipt, err)
+			if got := sms.OutcomeOf(err); got != want {
+				t.Errorf("%s, whole %v: %v (%v), want %v", name, whole, got, err, want)
+			}
+		}
+	}
+}
+
 func TestEveryVendorTakesAMessageWithItsOwnAnswerAlone(t *testing.T) {
 	t.Parallel()
 	var status int

@@ -1,9 +1,24 @@
 package sms
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
+
+func TestSNSHasItsHostAndCertificatesByTheRegionOfTheTopic(t *testing.T) {
+	t.Parallel()
+	for arn, want := range map[string][2]string{ // the host, and a name that certificates have there
+		"arn:aws:sns:eu-west-1:111122223333:sms":            {"sns.eu-west-1.amazonaws.com", "sns.amazonaws.com"},
+		"arn:aws-cn:sns:cn-north-1:111122223333:sms":        {"sns.cn-north-1.amazonaws.com.cn", "sns-cn-north-1.amazonaws.com.cn"},
+		"arn:aws-us-gov:sns:us-gov-east-1:111122223333:sms": {"sns.us-gov-east-1.amazonaws.com", "sns-us-gov-west-1.amazonaws.com"},
+	} {
+		topic, err := newSNSTopic(arn, caller{})
+		if err != nil || topic.host != want[0] || !slices.Contains(topic.names, want[1]) || !slices.Contains(topic.names, want[0]) {
+			t.Errorf("%s: %+v, %v", arn, topic, err)
+		}
+	}
+}
 
 // FuzzAWSEvent reads anything that may have been published to the topic: what is taken for a receipt has ids that can be
 // kept and logged.
