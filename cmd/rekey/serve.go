@@ -19,7 +19,8 @@ import (
 
 const (
 	// grace is how long a stop may take: the body of a request in flight takes at most 8 s (package web), its operation
-	// 12 s, and what it must give back or finish twice 4 s. Kubernetes waits 30 s after the signal, systemd 90 s.
+	// 12 s, and what it must give back or finish twice 4 s. Kubernetes waits 30 s after the signal, systemd 90 s. By then no
+	// message is under way, so that nothing is lost where an SMSC that does not answer holds its good-bye up for 7 s more.
 	grace = 28 * time.Second
 
 	// sweepInterval is how often expired rows are removed. Nothing depends on it but the size of the file: a busy day's
