@@ -3,6 +3,7 @@ package sms_test
 import (
 	"context"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -235,6 +236,9 @@ func TestT31_AProviderThatPanicsHasLeftTheMessageUnknown(t *testing.T) {
 			t.Errorf("told of %+v", a)
 		} else {
 			smstest.CheckError(t, a.Err, rekey.ErrUnknown, canaryMobile, canaryCode)
+			if !strings.Contains(a.Err.Error(), "TestT31_AProviderThatPanics") {
+				t.Errorf("nothing is said of where it was: %v", a.Err)
+			}
 		}
 		time.Sleep(30 * time.Second)
 		send("second") // the probe panics too

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -256,14 +257,26 @@ func (f *Failover) attempt(ctx context.Context, m rekey.Message, name string, sh
 }
 
 // handOver is Send of a provider, whose panic is an outcome of its own: others are still to be asked, and its breaker waits
-// for one. The value of the panic may hold anything, and only its type is told (T36).
+// for one. The value of the panic may hold anything: only its type and its place are told (T36).
 func handOver(ctx context.Context, s rekey.Sender, m rekey.Message) (receipt rekey.Receipt, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			receipt, err = rekey.Receipt{}, &Refusal{Outcome: Unknown, Detail: fmt.Sprintf("the provider ended in a panic of type %T", p)}
+			receipt, err = rekey.Receipt{}, &Refusal{Outcome: Unknown, Detail: fmt.Sprintf("the provider ended in a panic of type %T in %s", p, panicPlace())}
 		}
 	}()
 	return s.Send(ctx, m)
+}
+
+// panicPlace is the function and the line that a panic came from, for a function that has recovered it.
+func panicPlace() string {
+	var stack [16]uintptr
+	frames := runtime.CallersFrames(stack[:runtime.Callers(3, stack[:])])
+	for {
+		f, more := frames.Next()
+		if !more || !strings.HasPrefix(f.Function, "runtime.") {
+			return fmt.Sprintf("%s, line %d", f.Function, f.Line)
+		}
+	}
 }
 
 // lastWhoOwe puts the providers that owe this person a receipt behind the others.
