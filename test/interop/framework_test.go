@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strconv"
 	"testing"
+
+	"rekey/test/embedded"
 )
 
 // framework is a real framework with a project of it, and how rekey is told of its users table.
@@ -45,6 +47,24 @@ type format struct {
 	least   []int  // what each cost must be at the least, besides that of the hash it replaces
 	longest int    // how many bytes of a password it can hold; 0: any number
 }
+
+// formatsOn are the formats that tests meet on a database, by its place in databases: the default, and of the others, whose
+// hashes are text like any other to a database, each on one in turn. Where everything is asked for, all of them on each.
+func (f framework) formatsOn(database int) []format {
+	if everything() {
+		return f.formats
+	}
+	some := f.formats[:1:1]
+	for i, form := range f.formats[1:] {
+		if (i+1)%len(f.databases) == database {
+			some = append(some, form)
+		}
+	}
+	return some
+}
+
+// everything tells that each test is to meet all that it can, as make test-all has it.
+func everything() bool { return os.Getenv(embedded.AllVariable) == "1" }
 
 // check says what is wrong with the hash that replaced before.
 func (f format) check(before, after string) error {

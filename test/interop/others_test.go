@@ -74,11 +74,11 @@ func TestGinVueAdminReadsWhatRekeyWrote(t *testing.T) {
 // characters.
 func testTable(t *testing.T, f framework) {
 	f.need(t)
-	for _, engine := range f.databases {
+	for i, engine := range f.databases {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
 			s := newSite(t, f, engine, "classic")
-			for _, form := range f.formats {
+			for _, form := range f.formatsOn(i) {
 				t.Run(form.name, func(t *testing.T) { s.resets(t, form) })
 			}
 			for _, who := range []string{"stopped", "deleted", "none"} {
