@@ -28,6 +28,7 @@ func devise(token bool) framework {
 			{name: "bcrypt 11", made: bcrypt, least: []int{11}, longest: 72},
 			{name: "bcrypt 4", made: bcrypt, least: []int{10}, longest: 72},
 		},
+		quick:    "bcrypt 4",
 		unusable: "none",
 		inactive: true,
 		also: map[string]func(*site, *testing.T){
@@ -59,7 +60,7 @@ func TestDeviseForgetsWhomItRememberedByTheHash(t *testing.T) {
 // live where there is a remember_token.
 func (s *site) forgetsWhomDeviseRemembers(t *testing.T) {
 	mobile := s.mobile()
-	id := s.peer.add(t, mobile, oldPassword, s.formats[0].name)
+	id := s.peer.add(t, mobile, oldPassword, s.usual())
 	remembered := s.peer.ask(t, command{"do": "remember", "mobile": mobile, "password": oldPassword}).Session
 	if who := s.peer.whose(t, remembered); who != id {
 		t.Fatalf("who asked to be remembered is taken for %q, want %q; nothing can be shown", who, id)
@@ -80,7 +81,7 @@ func (s *site) forgetsWhomDeviseRemembers(t *testing.T) {
 // counted wrong password stays counted.
 func (s *site) voidsWhatDeviseMailed(t *testing.T) {
 	mobile := s.mobile()
-	id := s.peer.add(t, mobile, oldPassword, s.formats[0].name)
+	id := s.peer.add(t, mobile, oldPassword, s.usual())
 	link := s.peer.ask(t, command{"do": "link", "id": id}).Session
 	if s.peer.login(t, mobile, "wrongPass7") != "" {
 		t.Fatal("Devise accepts any password")
@@ -117,7 +118,7 @@ func TestDeviseIsToldTheTimeInUTC(t *testing.T) {
 			t.Parallel()
 			s := newSiteOn(t, f, inShanghai(t, engine), "nist")
 			mobile := s.mobile()
-			id := s.peer.add(t, mobile, oldPassword, f.formats[0].name)
+			id := s.peer.add(t, mobile, oldPassword, f.usual())
 			if a := s.rekey.reset(t, mobile, newPassword); a.Errno != "0" {
 				t.Fatalf("the reset answers %+v", a)
 			}

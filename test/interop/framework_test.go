@@ -1,6 +1,7 @@
 package interop_test
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"os/exec"
@@ -32,6 +33,8 @@ type framework struct {
 	writes []string
 
 	formats []format // every one that the framework makes; the first is its default
+	// quick is the format of people in tests that are about something else; empty: the default.
+	quick string
 	// unusable is the format of a user without a password; empty: there is none.
 	unusable string
 	// inactive tells that a user can be inactive.
@@ -47,6 +50,9 @@ type format struct {
 	least   []int  // what each cost must be at the least, besides that of the hash it replaces
 	longest int    // how many bytes of a password it can hold; 0: any number
 }
+
+// usual is the format of people in tests that are about something else.
+func (f framework) usual() string { return cmp.Or(f.quick, f.formats[0].name) }
 
 // formatsOn are the formats that tests meet on a database, by its place in databases: the default, and of the others, whose
 // hashes are text like any other to a database, each on one in turn. Where everything is asked for, all of them on each.

@@ -69,7 +69,7 @@ func testFramework(t *testing.T, f framework) {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
 			s := newSite(t, f, engine, "nist")
-			s.peer.add(t, s.mobile(), oldPassword, f.formats[0].name) // a bystander from the beginning
+			s.peer.add(t, s.mobile(), oldPassword, f.usual()) // a bystander from the beginning
 			for _, form := range f.formatsOn(i) {
 				t.Run(form.name, func(t *testing.T) { s.recovers(t, form, newPassword) })
 			}
@@ -197,7 +197,7 @@ func (s *site) hashIn(now state, id string) string {
 
 // numbers shows which spellings of a number are found, and that two of them are two accounts.
 func (s *site) numbers(t *testing.T) {
-	form := s.formats[0].name
+	form := s.usual()
 	for _, prefix := range []string{"", "+86", "86", "0086"} {
 		mobile := s.mobile()
 		id := s.peer.add(t, prefix+mobile, oldPassword, form)
@@ -251,7 +251,7 @@ func (s *site) unrecoverable(t *testing.T) {
 	before := s.state(t, s.db, s.tables)
 	if s.inactive {
 		mobile := s.mobile()
-		s.peer.ask(t, command{"do": "add", "mobile": mobile, "password": oldPassword, "format": s.formats[0].name, "active": false})
+		s.peer.ask(t, command{"do": "add", "mobile": mobile, "password": oldPassword, "format": s.usual(), "active": false})
 		nobody("an inactive user", mobile)
 	}
 	if s.unusable != "" {
