@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net"
 	"sync"
 	"time"
@@ -168,15 +169,15 @@ func (s *session) unbind(window int) error {
 }
 
 // Submit hands m to the SMSC and returns the id that it gave it, which is empty if it gave none. It waits for a link, a
-// place in the window and the answer until ctx ends; it does not wait for what can't come in that time. The message is
-// submitted at most once. The error is an *Error.
+// place in the window and the answer until ctx ends; it does not wait for what can't come in that time, nor for a link that
+// is made again in more than a second: others may take the message at once. The message is submitted at most once. The error is an *Error.
 func (c *Client) Submit(ctx context.Context, m Message) (id string, err error) {
 	bytes, err := submitPDU(m)
 	if err != nil {
 		return "", &Error{Stage: NotSent, Cause: err}
 	}
 	for {
-		s, err := c.bound(ctx)
+		s, err := c.bound(ctx, patience)
 		if err != nil {
 			return "", err
 		}
@@ -221,12 +222,12 @@ func (c *Client) Submit(ctx context.Context, m Message) (id string, err error) {
 // Bound waits until the client is bound, or until that is known to fail or ctx ends. The error is an *Error.
 func (c *Client) Bound(ctx context.Context) error {
 	c.Open()
-	_, err := c.bound(ctx)
+	_, err := c.bound(ctx, math.MaxInt64)
 	return err
 }
 
-// bound waits for a session.
-func (c *Client) bound(ctx context.Context) (*session, error) {
+// bound waits for a session, and not for an attempt to bind that is further away than patience.
+func (c *Client) bound(ctx context.Context, patience time.Duration) (*session, error) {
 	for {
 		c.mu.Lock()
 		s, trouble, next, changed := c.session, c.trouble, c.next, c.changed
@@ -251,7 +252,7 @@ func (c *Client) bound(ctx context.Context) (*session, error) {
 		case refusesAccount(trouble.Status):
 			return nil, trouble
 		case !next.IsZero():
-			if deadline, ok := ctx.Deadline(); ok && deadline.Before(next) {
+			if deadline, ok := ctx.Deadline(); time.Until(next) > patience || ok && deadline.Before(next) {
 				return nil, trouble
 			}
 		}

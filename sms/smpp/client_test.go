@@ -138,10 +138,24 @@ func TestTheWaitBeforeBindingAgainGrowsAndDiffers(t *testing.T) {
 				return nil, down
 			}
 		})
+		attempts := func() []time.Time {
+			mu.Lock()
+			defer mu.Unlock()
+			return slices.Clone(dials)
+		}
+		// Who would have to wait for more than a second is told at once: others may take the message.
+		for len(attempts()) < 5 { // two to four seconds before the next
+			time.Sleep(time.Millisecond)
+		}
+		synctest.Wait()
+		start := time.Now()
+		_, err := submit(t, client, canaryText, 5*time.Second)
+		check(t, err, smpp.NotBound, 0)
+		if waited := time.Since(start); waited > 0 {
+			t.Errorf("waited %v for a link that is not made again soon", waited)
+		}
 		time.Sleep(time.Hour)
-		mu.Lock()
-		got := slices.Clone(dials)
-		mu.Unlock()
+		got := attempts()
 		distinct := map[time.Duration]bool{}
 		for i := 1; i < len(got); i++ {
 			wait := got[i].Sub(got[i-1])
@@ -156,8 +170,8 @@ func TestTheWaitBeforeBindingAgainGrowsAndDiffers(t *testing.T) {
 		}
 
 		// Who can't be served in time is told at once.
-		start := time.Now()
-		_, err := submit(t, client, canaryText, 50*time.Millisecond)
+		start = time.Now()
+		_, err = submit(t, client, canaryText, 50*time.Millisecond)
 		check(t, err, smpp.NotBound, 0)
 		if !errors.Is(err, down) {
 			t.Errorf("%v does not say why", err)
@@ -178,14 +192,17 @@ func TestALinkThatLastedIsMadeAgainSoon(t *testing.T) {
 				}
 				return 0
 			}}, nil)
-			if _, err := submit(t, client, canaryText, 10*time.Minute); err != nil {
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+			defer cancel()
+			if err := client.Bound(ctx); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(lasted)
 			links := smsc.Links()
 			links[len(links)-1].Cut()
 			start := time.Now()
-			if _, err := submit(t, client, canaryText, 10*time.Minute); err != nil {
+			synctest.Wait() // the cut is noticed
+			if err := client.Bound(ctx); err != nil {
 				t.Fatal(err)
 			}
 			if waited := time.Since(start); soon != (waited <= 500*time.Millisecond) {

@@ -11,6 +11,9 @@ import (
 const (
 	firstWait   = 500 * time.Millisecond // before a link is made again
 	longestWait = 30 * time.Second
+	// patience is for how long messages wait for a link to be made again: longer than firstWait, so that a link that breaks
+	// once costs no message its provider.
+	patience = time.Second
 	// An account that is refused is tried again far less often.
 	firstRefusedWait   = 30 * time.Second
 	longestRefusedWait = 5 * time.Minute
