@@ -109,5 +109,5 @@ func parseOperators(p rekey.Plan, allow []string, mobile string) (rekey.Number, 
 	if n, err := parseMobile(mobile, ""); err == nil && !slices.Contains(allow, n.Region()) {
 		return rekey.Number{}, fmt.Errorf("the number is one of %s, which numbers.allow does not have; add it there to serve this country", n.Region())
 	}
-	return rekey.Number{}, errors.New("the number is not a mobile number of the configured plan; write it as people there do, or with + and its calling code")
+	return rekey.Number{}, errors.New("the number is not a mobile number of the configured plan; write it without spaces, as people there do, or with + and its calling code")
 }
