@@ -135,10 +135,11 @@ func startSMPPPeer(t testing.TB, kind smppKind) *smppPeer {
 	return startSMPPPeerAt(t, kind, servers.ReservePort(t))
 }
 
-// startSMPPPeerAt starts a peer on a port. It ends with the test.
-func startSMPPPeerAt(t testing.TB, kind smppKind, port int) *smppPeer {
+// startSMPPPeerAt starts a peer on a port, with more arguments behind the usual ones. It ends with the test.
+func startSMPPPeerAt(t testing.TB, kind smppKind, port int, more ...string) *smppPeer {
 	t.Helper()
 	arguments := append(kind.command(t), strconv.Itoa(port), smppSystemID, smppPassword)
+	arguments = append(arguments, more...)
 	cmd := exec.Command(arguments[0], arguments[1:]...)
 	stdin, err := cmd.StdinPipe()
 	if err != nil {

@@ -1,20 +1,24 @@
 // An SMPP 3.4 message centre made of the npm package smpp. What it is told and what it tells stands in smpp_peer_test.go.
+// With a certificate and its key, two files of PEM, it speaks TLS.
 'use strict';
+const fs = require('fs');
 const readline = require('readline');
 const smpp = require('smpp');
 
-const [port, systemId, password] = process.argv.slice(2);
+const [port, systemId, password, cert, key] = process.argv.slice(2);
 
 const tell = (event) => process.stdout.write(JSON.stringify(event) + '\n');
 
 const links = new Map(); // session by number
+const reset = ({ socket }) => (cert ? socket.destroy() : socket.resetAndDestroy()); // of which TLS has only the former
 let lastLink = 0, lastId = 0;
 let bindStatus = 0;
 let fate = { fate: 'ok', nth: 1 }, seen = 0; // of submit_sm, and how many of them met it or were spared
 let quiet = false, submits = 0, most = 0;
 const parts = new Map(); // of long texts that are not whole, by link, number and reference
 
-const server = smpp.createServer((session) => {
+const secure = cert ? { cert: fs.readFileSync(cert), key: fs.readFileSync(key) } : {};
+const server = smpp.createServer(secure, (session) => {
   const link = ++lastLink;
   const state = { session, outstanding: 0, batch: [], bound: false };
   links.set(link, state);
@@ -24,7 +28,7 @@ const server = smpp.createServer((session) => {
     if (state.bound && fate.fate === 'cut_within') {
       fate = { fate: 'ok', nth: 1 };
       session.socket.read(10);
-      session.socket.resetAndDestroy();
+      reset(session);
     }
   });
   session.on('close', () => {
@@ -82,7 +86,7 @@ function submit(link, state, pdu) {
   };
   switch (now) {
     case 'cut': // once it has arrived
-      session.socket.resetAndDestroy();
+      reset(session);
       break;
     case 'cut_answer': { // in the middle of its answer
       const octets = pdu.response({ message_id: id }).toBuffer();
@@ -157,7 +161,7 @@ const commands = {
   say: (c) => deliver({ source_addr: c.to, destination_addr: c.from, esm_class: c.esm_class, short_message: c.text }),
   enquire: () => { for (const { session } of links.values()) session.enquire_link(); },
   unbind: () => { for (const { session } of links.values()) session.unbind(); },
-  cut: () => { for (const { session } of links.values()) session.socket.resetAndDestroy(); },
+  cut: () => { for (const { session } of links.values()) reset(session); },
 };
 
 readline.createInterface({ input: process.stdin })
