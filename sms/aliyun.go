@@ -187,8 +187,8 @@ func parseTemplateVariable(param string) (templateVariable, bool) {
 // Format hides the provider's configuration whatever the verb (T36).
 func (a *aliyun) Format(f fmt.State, _ rune) { io.WriteString(f, "(Aliyun provider)") }
 
-// Segments is 1: the vendor fills the template, whose text is not known here.
-func (a *aliyun) Segments(rekey.Message) int { return 1 }
+// Size is one segment of a text that is not known here.
+func (a *aliyun) Size(rekey.Message) Size { return Size{Segments: 1} }
 
 // params are the parameters for m by their names: to whom, sign, template and what it is filled with.
 func (a *aliyun) params(m rekey.Message) (map[string]string, error) {

@@ -253,7 +253,7 @@ func TestT36_AliyunKeepsItsKeysOutOfSight(t *testing.T) {
 		if !strings.Contains(answer, "400 Bad Request\nno.[2J") || err == nil {
 			t.Errorf("%s: tried: %q, %v", api.name, answer, err)
 		}
-		if n := p.Segments(m); n != 1 {
+		if n := p.Size(m).Segments; n != 1 {
 			t.Errorf("%d segments", n)
 		}
 		printed := preview + answer + err.Error()

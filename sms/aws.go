@@ -219,8 +219,8 @@ func (a *AWS) Send(ctx context.Context, m rekey.Message) (rekey.Receipt, error) 
 	return r, err
 }
 
-// Segments counts the text.
-func (a *AWS) Segments(m rekey.Message) int { return Measure(a.texts.Text(m)).Segments }
+// Size is that of the text.
+func (a *AWS) Size(m rekey.Message) Size { return Measure(a.texts.Text(m)) }
 
 // Try is Send with the vendor's answer.
 func (a *AWS) Try(ctx context.Context, m rekey.Message) (string, error) {

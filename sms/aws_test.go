@@ -310,10 +310,10 @@ func TestT36_AWSPrintsNothing(t *testing.T) {
 func TestAWSSegmentsAreThoseOfItsText(t *testing.T) {
 	t.Parallel()
 	a := newAWS(t, awsConfig(t, ""))
-	if got := a.Segments(smstest.Message(t, "1", canaryMobile, canaryCode)); got != 1 {
+	if got := a.Size(smstest.Message(t, "1", canaryMobile, canaryCode)).Segments; got != 1 {
 		t.Errorf("%d segments in the mainland", got)
 	}
-	if got := a.Segments(message(t, "1", "2025550123", "en", time.Minute)); got != 2 { // a sign that needs UCS-2, and the last line
+	if got := a.Size(message(t, "1", "2025550123", "en", time.Minute)).Segments; got != 2 { // a sign that needs UCS-2, and the last line
 		t.Errorf("%d segments elsewhere", got)
 	}
 }

@@ -3,6 +3,7 @@ package sms
 import (
 	"encoding/binary"
 	"strings"
+	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -12,38 +13,47 @@ type Encoding int
 
 // The encodings. GSM7 is the default alphabet with its extension table (3GPP TS 23.038, 6.2.1), in septets; UCS2 stands for
 // every other text, in 16-bit units, characters beyond the Basic Multilingual Plane as UTF-16 pairs, which is what phones
-// read.
+// read. Latin1, ISO 8859-1 in octets, is for the way to an SMSC (SMPPConfig.Latin1), which writes it in one of the two.
 const (
 	GSM7 Encoding = iota + 1
 	UCS2
+	Latin1
 )
 
 // String is the encoding's common name.
 func (e Encoding) String() string {
-	if e == GSM7 {
+	switch e {
+	case GSM7:
 		return "GSM-7"
+	case UCS2:
+		return "UCS-2"
+	case Latin1:
+		return "ISO 8859-1"
 	}
-	return "UCS-2"
+	return "unknown"
 }
 
 // octetsPerUnit is how many octets of Split a unit takes.
 func (e Encoding) octetsPerUnit() int {
-	if e == GSM7 {
-		return 1
+	if e == UCS2 {
+		return 2
 	}
-	return 2
+	return 1
 }
 
 // Size is what a text comes to as short messages.
 type Size struct {
-	Encoding Encoding
-	Units    int // septets, or 16-bit units
-	Segments int // the short messages that are sent and billed
+	Encoding Encoding // 0: the vendor's affair
+	Units    int      // septets, 16-bit units or, of Latin1, octets
+	Segments int      // the short messages that are sent and billed
 }
 
 // Measure is the size of a text, as Split cuts it.
 func Measure(text string) Size {
-	encoding, parts := Split(text)
+	return sizeOf(Split(text))
+}
+
+func sizeOf(encoding Encoding, parts [][]byte) Size {
 	s := Size{Encoding: encoding, Segments: len(parts)}
 	for _, part := range parts {
 		s.Units += len(part) / encoding.octetsPerUnit()
@@ -64,11 +74,33 @@ const (
 // a part before the others are there would show something else. The empty text is one empty part, and bytes that are not
 // UTF-8 stand as U+FFFD.
 func Split(text string) (Encoding, [][]byte) {
-	encoding, single, part := GSM7, gsmSingle, gsmPart
-	write := appendGSM
 	if strings.ContainsFunc(text, notInGSM) {
-		encoding, single, part = UCS2, 2*ucsSingle, 2*ucsPart
-		write = appendUCS
+		return UCS2, splitAs(UCS2, text)
+	}
+	return GSM7, splitAs(GSM7, text)
+}
+
+// splitLatin1 is Split for where GSM7 can't be carried: what that and ISO 8859-1 have all characters of is in Latin1. A part
+// has as many characters as in GSM7, which the SMSC writes for the air what it can.
+func splitLatin1(text string) (Encoding, [][]byte) {
+	encoding, parts := Split(text)
+	if encoding != GSM7 {
+		return encoding, parts
+	}
+	if strings.ContainsFunc(text, func(r rune) bool { return r > unicode.MaxLatin1 }) {
+		return UCS2, splitAs(UCS2, text)
+	}
+	for i := range parts {
+		parts[i] = inLatin1(parts[i])
+	}
+	return Latin1, parts
+}
+
+// splitAs is Split into GSM7, if every character is in that, or UCS2.
+func splitAs(encoding Encoding, text string) [][]byte {
+	single, part, write := gsmSingle, gsmPart, appendGSM
+	if encoding == UCS2 {
+		single, part, write = 2*ucsSingle, 2*ucsPart, appendUCS
 	}
 	octets := make([]byte, 0, 2*len(text)) // no byte of UTF-8 comes to more
 	var parts [][]byte
@@ -82,9 +114,9 @@ func Split(text string) (Encoding, [][]byte) {
 		}
 	}
 	if len(octets) <= single {
-		return encoding, [][]byte{octets}
+		return [][]byte{octets}
 	}
-	return encoding, append(parts, octets[start:])
+	return append(parts, octets[start:])
 }
 
 const (
@@ -113,6 +145,21 @@ func appendGSM(octets []byte, r rune) []byte {
 		return append(octets, gsmEscape, gsmExtendedCodes[strings.IndexRune(gsmExtended, r)])
 	}
 	return append(octets, byte(utf8.RuneCountInString(gsmBasic[:strings.IndexRune(gsmBasic, r)])))
+}
+
+// inLatin1 writes in ISO 8859-1 what splitAs wrote in GSM7, if the former has every character of it.
+func inLatin1(septets []byte) []byte {
+	basic := []rune(gsmBasic)
+	octets := make([]byte, 0, len(septets))
+	for i := 0; i < len(septets); i++ {
+		r := basic[septets[i]]
+		if r == gsmEscape {
+			i++
+			r = rune(gsmExtended[strings.IndexByte(gsmExtendedCodes, septets[i])])
+		}
+		octets = append(octets, byte(r))
+	}
+	return octets
 }
 
 // appendUCS appends the one or two 16-bit units of a character.

@@ -153,8 +153,8 @@ func (f *Failover) Route(n rekey.Number) []string { return f.route(n).names() }
 func (f *Failover) Price(provider string, m rekey.Message) int64 {
 	e := f.c.Providers[provider]
 	segments := 1
-	if billed, ok := e.Sender.(interface{ Segments(rekey.Message) int }); ok {
-		segments = billed.Segments(m)
+	if billed, ok := e.Sender.(interface{ Size(rekey.Message) Size }); ok {
+		segments = billed.Size(m).Segments
 	}
 	return int64(segments) * e.Prices.For(m.To)
 }

@@ -179,7 +179,7 @@ type billed struct {
 	segments int
 }
 
-func (b billed) Segments(rekey.Message) int { return b.segments }
+func (b billed) Size(rekey.Message) sms.Size { return sms.Size{Segments: b.segments} }
 
 func TestAMessageCostsItsSegments(t *testing.T) {
 	t.Parallel()

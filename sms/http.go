@@ -304,8 +304,8 @@ func (h *HTTP) Send(ctx context.Context, m rekey.Message) (rekey.Receipt, error)
 	return rekey.Receipt{ID: plainID(string(h.success.FindSubmatch(a.body)[h.success.SubexpIndex(groupID)]))}, nil
 }
 
-// Segments counts the text, which most gateways are sent.
-func (h *HTTP) Segments(m rekey.Message) int { return Measure(h.texts.Text(m)).Segments }
+// Size is that of the text, which most gateways are sent.
+func (h *HTTP) Size(m rekey.Message) Size { return Measure(h.texts.Text(m)) }
 
 // Try is Send with the gateway's answer.
 func (h *HTTP) Try(ctx context.Context, m rekey.Message) (string, error) {

@@ -81,8 +81,8 @@ func (in *Inbox) Try(ctx context.Context, m rekey.Message) (string, error) {
 	return "kept; the inbox of this process shows it at /inbox/", nil
 }
 
-// Segments is what the text would come to.
-func (in *Inbox) Segments(m rekey.Message) int { return Measure(in.texts.Text(m)).Segments }
+// Size is what the text would come to.
+func (in *Inbox) Size(m rekey.Message) Size { return Measure(in.texts.Text(m)) }
 
 // newestFirst is a copy of the messages.
 func (in *Inbox) newestFirst() []inboxMessage {

@@ -27,13 +27,17 @@ type SMPPConfig struct {
 	// Source is what people see as the sender: a name of up to 11 letters and digits (type of number 5), a number in E.164
 	// with its plus (1), a short code of up to 8 digits (3), or a longer number as the SMSC knows it (0). Empty: the
 	// SMSC's own.
-	Source    string
-	TLS       bool
-	TLSConfig *tls.Config   // with TLS; nil: the system's roots, and Address's host
-	Window    int           // messages without their answer at a time; 0: 10
-	Timeout   time.Duration // for one message; 0: DefaultTimeout
-	Texts     *Texts        // required
-	Log       *slog.Logger  // told when the link is made or lost; nil: nobody
+	Source string
+	// Latin1 writes texts in ISO 8859-1 (data_coding 3) where they have no other characters, for an SMSC whose default
+	// alphabet is not GSM 7 bit: it would make another character of the @ that an autofilled code needs.
+	Latin1     bool
+	ReceiptIDs ReceiptIDs
+	TLS        bool
+	TLSConfig  *tls.Config   // with TLS; nil: the system's roots, and Address's host
+	Window     int           // messages without their answer at a time; 0: 10
+	Timeout    time.Duration // for one message; 0: DefaultTimeout
+	Texts      *Texts        // required
+	Log        *slog.Logger  // told when the link is made or lost; nil: nobody
 	// OnReports is told of delivery receipts, of all that have come since its last call, by one call at a time; nil: none are
 	// asked for.
 	OnReports func([]Report)
@@ -46,7 +50,7 @@ func (SMPPConfig) Format(f fmt.State, _ rune) { io.WriteString(f, "(SMPP provide
 // concurrent use.
 //
 // A text is sent in the SMSC's default alphabet (data_coding 0), which has to be GSM 7 bit, one septet to the octet, if
-// every character is in it, else in UCS-2 (data_coding 8). The parts of a longer text go one after another, each with the
+// every character is in it, else in UCS-2 (data_coding 8); see SMPPConfig.Latin1. The parts of a longer text go one after another, each with the
 // user data header that joins them. The message is taken when all parts are; its id is that of the first part, which has the
 // code in every text, and only of that one a receipt is asked for. If a part fails when others have been taken, the message
 // is Unknown, with the code of that part.
@@ -76,7 +80,9 @@ type SMPP struct {
 	source    smpp.Address
 	texts     *Texts
 	timeout   time.Duration
+	latin1    bool
 	receipts  bool
+	ids       ReceiptIDs
 	reference atomic.Uint32 // of the last text of several parts
 }
 
@@ -138,7 +144,10 @@ func NewSMPP(c SMPPConfig) (*SMPP, error) {
 		return nil, errors.Join(faults...)
 	}
 
-	s := &SMPP{address: c.Address, source: source, texts: c.Texts, timeout: c.Timeout, receipts: c.OnReports != nil}
+	s := &SMPP{
+		address: c.Address, source: source, texts: c.Texts, timeout: c.Timeout, latin1: c.Latin1,
+		receipts: c.OnReports != nil, ids: c.ReceiptIDs,
+	}
 	// Replicas send to the same people under the same name: they begin anywhere, so that the parts of two texts are
 	// hardly ever taken for those of one.
 	var random [1]byte
@@ -161,7 +170,7 @@ func NewSMPP(c SMPPConfig) (*SMPP, error) {
 		config.Receipts = func(receipts []smpp.Receipt) {
 			reports := make([]Report, len(receipts))
 			for i, r := range receipts {
-				reports[i] = smppReport(r)
+				reports[i] = s.report(r)
 			}
 			c.OnReports(reports)
 		}
@@ -213,13 +222,28 @@ func (p *SMPP) Bound(ctx context.Context) error {
 // says that some were left without an answer.
 func (p *SMPP) Close() error { return p.client.Close() }
 
+// split writes m as short messages, without headers.
+func (p *SMPP) split(m rekey.Message) (Encoding, [][]byte) {
+	if p.latin1 {
+		return splitLatin1(p.texts.Text(m))
+	}
+	return Split(p.texts.Text(m))
+}
+
+// dataCoding is the value of data_coding (SMPP 3.4, 5.2.19).
+func dataCoding(e Encoding) byte {
+	switch e {
+	case Latin1:
+		return 3
+	case UCS2:
+		return 8
+	}
+	return 0
+}
+
 // parts are the short messages that m comes to.
 func (p *SMPP) parts(m rekey.Message) []smpp.Message {
-	encoding, texts := Split(p.texts.Text(m))
-	coding := byte(0)
-	if encoding == UCS2 {
-		coding = 8
-	}
+	encoding, texts := p.split(m)
 	parts := make([]smpp.Message, len(texts))
 	reference := byte(0)
 	if len(texts) > 1 {
@@ -232,7 +256,7 @@ func (p *SMPP) parts(m rekey.Message) []smpp.Message {
 		}
 		parts[i] = smpp.Message{
 			Source: p.source, Destination: smpp.Address{TON: 1, NPI: 1, Digits: strings.TrimPrefix(m.To.E164(), "+")},
-			DataCoding: coding, Header: len(texts) > 1, Receipt: p.receipts && i == 0, Text: text,
+			DataCoding: dataCoding(encoding), Header: len(texts) > 1, Receipt: p.receipts && i == 0, Text: text,
 		}
 	}
 	return parts
@@ -244,7 +268,7 @@ func (p *SMPP) Send(ctx context.Context, m rekey.Message) (rekey.Receipt, error)
 	if err != nil {
 		return rekey.Receipt{}, err
 	}
-	return rekey.Receipt{ID: ids[0]}, nil
+	return rekey.Receipt{ID: p.ids.answered(ids[0])}, nil
 }
 
 // submit hands over all parts and returns the ids of those that were taken.
@@ -330,9 +354,9 @@ func smppOutcome(s smpp.Status) Outcome {
 	return RejectedNumber
 }
 
-// smppReport is a receipt as the rest of the service knows it. The SMSC's id ties it to its message. UNKNOWN is what SMSCs say
+// report is a receipt as the rest of the service knows it. The SMSC's id ties it to its message. UNKNOWN is what SMSCs say
 // when they have given up without learning more.
-func smppReport(r smpp.Receipt) Report {
+func (p *SMPP) report(r smpp.Receipt) Report {
 	state := Undelivered
 	switch r.State {
 	case smpp.Delivered:
@@ -340,12 +364,12 @@ func smppReport(r smpp.Receipt) Report {
 	case smpp.Scheduled, smpp.Enroute, smpp.Accepted:
 		state = Pending
 	}
-	return Report{ID: r.ID, To: reportE164(r.To), State: state, Code: VendorCode(r.Code)}
+	return Report{ID: p.ids.receipted(r.ID), To: reportE164(r.To), State: state, Code: VendorCode(r.Code)}
 }
 
 // Preview is what would be submitted, each part with its text.
 func (p *SMPP) Preview(m rekey.Message) (string, error) {
-	encoding, _ := Split(p.texts.Text(m))
+	encoding, _ := p.split(m)
 	var b strings.Builder
 	fmt.Fprintf(&b, "bind_transceiver %s\nsystem_id: %s\npassword: %s\n\n", p.address, masked, masked)
 	for i, part := range p.parts(m) {
@@ -360,7 +384,7 @@ func (p *SMPP) Preview(m rekey.Message) (string, error) {
 	return b.String(), nil
 }
 
-// Try is Send with the ids of all parts.
+// Try is Send with the ids of all parts, as the SMSC answers them.
 func (p *SMPP) Try(ctx context.Context, m rekey.Message) (string, error) {
 	ids, err := p.submit(ctx, m)
 	var b strings.Builder
@@ -370,5 +394,5 @@ func (p *SMPP) Try(ctx context.Context, m rekey.Message) (string, error) {
 	return strings.TrimSpace(b.String()), err
 }
 
-// Segments counts the text.
-func (p *SMPP) Segments(m rekey.Message) int { return Measure(p.texts.Text(m)).Segments }
+// Size is that of the text in the encoding that the SMSC is given.
+func (p *SMPP) Size(m rekey.Message) Size { return sizeOf(p.split(m)) }

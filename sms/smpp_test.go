@@ -157,8 +157,8 @@ func TestSMPPCarriesTextsExactly(t *testing.T) {
 				t.Errorf("the receipt has the id %q, want that of the first part", receipt.ID)
 			}
 			got := smsc.Accepted()
-			if len(got) != c.parts || p.Segments(m) != c.parts {
-				t.Fatalf("%d parts, %d segments, want %d", len(got), p.Segments(m), c.parts)
+			if len(got) != c.parts || p.Size(m).Segments != c.parts {
+				t.Fatalf("%d parts, %d segments, want %d", len(got), p.Size(m).Segments, c.parts)
 			}
 			if text, want := smppText(t, got), texts.Text(m); text != want {
 				t.Errorf("got  %q\nwant %q", text, want)
@@ -233,6 +233,46 @@ func TestSMPPReports(t *testing.T) {
 		case got := <-reports:
 			if got != want {
 				t.Errorf("%s: got %+v, want %+v", text, got, want)
+			}
+		case <-time.After(30 * time.Second):
+			t.Fatal("no report")
+		}
+	}
+}
+
+func TestSMPPIDsAreThoseOfTheReceipts(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		form                        sms.ReceiptIDs
+		answered, receipted, common string
+	}{
+		{sms.SameIDs, "0000000A", "0000000A", "0000000A"},
+		{sms.DecimalIDs, "0000000A", "10", "10"},
+		{sms.DecimalIDs, "0000000a", "0000000010", "10"},
+		{sms.DecimalIDs, "ffffffffffffffffffffffffffffffff", "340282366920938463463374607431768211455", "340282366920938463463374607431768211455"},
+		{sms.DecimalIDs, "0", "000", "0"},
+		{sms.HexIDs, "0000000010", "0000000A", "a"},
+		{sms.HexIDs, "10", "a", "a"},
+		// What is no number is left alone.
+		{sms.DecimalIDs, "x-1", "x-1", "x-1"},
+		{sms.DecimalIDs, "-1", "-1", "-1"},
+		{sms.HexIDs, "1_0", "1_0", "1_0"},
+		{sms.HexIDs, "0x10", "0x10", "0x10"},
+	} {
+		reports := make(chan sms.Report, 1)
+		smsc := smpptest.New(t, smpptest.Config{Submit: func(l *smpptest.Link, s smpptest.Submission) {
+			l.Answer(s, 0, c.answered+"\x00")
+		}})
+		p := newSMPP(t, sms.SMPPConfig{Address: smsc.Listen(nil), ReceiptIDs: c.form, OnReports: func(all []sms.Report) { reports <- all[0] }})
+		receipt, err := p.Send(t.Context(), smstest.Message(t, "id", canaryMobile, canaryCode))
+		if err != nil {
+			t.Fatal(err)
+		}
+		smsc.Links()[0].Deliver(4, "id:"+c.receipted+" stat:DELIVRD")
+		select {
+		case got := <-reports:
+			if receipt.ID != c.common || got.ID != c.common {
+				t.Errorf("%s and %s come to %s and %s, want %s", c.answered, c.receipted, receipt.ID, got.ID, c.common)
 			}
 		case <-time.After(30 * time.Second):
 			t.Fatal("no report")

@@ -176,7 +176,7 @@ func TestT31_SMPPFaults(t *testing.T) {
 		texts := newTexts(t, sms.TextConfig{Sign: "示例网", Origin: "https://" + strings.Repeat("very-long-name.", 8) + "example.com"})
 		p := newSMPP(t, sms.SMPPConfig{Address: smsc.Listen(nil), Texts: texts})
 		m := message(t, "852", "51234567", "zh-CN", time.Minute)
-		if n := p.Segments(m); n != 3 {
+		if n := p.Size(m).Segments; n != 3 {
 			t.Fatalf("%d parts", n)
 		}
 		said, err := p.Try(t.Context(), m)

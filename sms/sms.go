@@ -27,9 +27,9 @@ type Provider interface {
 	// who sends a test message, never for a log or a client (T36).
 	Try(ctx context.Context, m rekey.Message) (answer string, err error)
 
-	// Segments is how many short messages m is billed as. Where the vendor fills a registered template, its text is not
-	// known here: such a provider says 1, which is what the templates of docs/sms-vendors.md come to.
-	Segments(m rekey.Message) int
+	// Size is what m comes to and is billed as. Where the vendor fills a registered template, its text is not known here:
+	// such a provider says one segment, which is what the templates of docs/sms-vendors.md come to, of no encoding.
+	Size(m rekey.Message) Size
 }
 
 // DefaultTimeout is how long one provider may take for one message. Gateways answer within a second; a person who

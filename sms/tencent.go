@@ -162,8 +162,8 @@ func notDigits(s string) bool { return s == "" || strings.Trim(s, "0123456789") 
 // Format hides the provider's configuration whatever the verb (T36).
 func (t *Tencent) Format(f fmt.State, _ rune) { io.WriteString(f, "(Tencent Cloud provider)") }
 
-// Segments is 1: the vendor fills the template, whose text is not known here.
-func (t *Tencent) Segments(rekey.Message) int { return 1 }
+// Size is one segment of a text that is not known here.
+func (t *Tencent) Size(rekey.Message) Size { return Size{Segments: 1} }
 
 // tencentMessage is the body of SendSms, https://cloud.tencent.com/document/api/382/55981.
 type tencentMessage struct {

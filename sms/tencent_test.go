@@ -101,8 +101,8 @@ func TestTencentFillsTheTemplateOfTheLanguageInTheOrderOfParams(t *testing.T) {
 	if got := g.Taken(); len(got) != 1 || got[0].Code != "000042" {
 		t.Errorf("taken: %v", got)
 	}
-	if p.Segments(m) != 1 {
-		t.Errorf("%d segments", p.Segments(m))
+	if p.Size(m).Segments != 1 {
+		t.Errorf("%d segments", p.Size(m).Segments)
 	}
 }
 

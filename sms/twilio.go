@@ -136,8 +136,8 @@ func twilioSender(from string) bool {
 // Format hides the provider's configuration whatever the verb (T36).
 func (t *Twilio) Format(f fmt.State, _ rune) { io.WriteString(f, "(Twilio provider)") }
 
-// Segments counts the text.
-func (t *Twilio) Segments(m rekey.Message) int { return Measure(t.texts.Text(m)).Segments }
+// Size is that of the text.
+func (t *Twilio) Size(m rekey.Message) Size { return Measure(t.texts.Text(m)) }
 
 // form is what is posted for m. The vendor keeps what it can't send at once for ten hours, if it is let
 // (https://www.twilio.com/docs/api/errors/90007): a message whose code has expired by then would cost money and confuse.

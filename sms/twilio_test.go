@@ -90,9 +90,9 @@ func TestTwilioIsHandedOurTextWithTheAddressOfItsReceipts(t *testing.T) {
 		t.Errorf("taken: %+v", got)
 	}
 	// The text of the mainland is one message; abroad the origin-bound line stands below it.
-	if m := smstest.Message(t, "m", canaryMobile, canaryCode); p.Segments(m) != 1 || p.Segments(abroad(t)) != sms.Measure(
+	if m := smstest.Message(t, "m", canaryMobile, canaryCode); p.Size(m).Segments != 1 || p.Size(abroad(t)).Segments != sms.Measure(
 		"【示例网】验证码"+canaryCode+"，用于重置密码，5分钟内有效，请勿告诉他人。\n\n@www.example.com #"+canaryCode).Segments {
-		t.Errorf("%d and %d segments", p.Segments(m), p.Segments(abroad(t)))
+		t.Errorf("%d and %d segments", p.Size(m).Segments, p.Size(abroad(t)).Segments)
 	}
 }
 

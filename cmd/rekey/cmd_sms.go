@@ -130,14 +130,15 @@ func (d *delivery) bill(c *config, name string, m rekey.Message) string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	p := c.SMS.Providers[name]
+	size := d.providers[name].Size(m)
 	if k, ok := kindOf(p.kind()); ok && k.has("template") {
 		fmt.Fprintln(w, "Text:\tthe vendor's own, which it fills from the template named above")
 	} else {
 		text := d.texts.Text(m)
 		fmt.Fprintf(w, "Text:\t%s\n", strings.ReplaceAll(text, "\n", "\n\t"))
-		fmt.Fprintf(w, "Encoding:\t%v, %d characters\n", sms.Measure(text).Encoding, utf8.RuneCountInString(text))
+		fmt.Fprintf(w, "Encoding:\t%v, %d characters\n", size.Encoding, utf8.RuneCountInString(text))
 	}
-	fmt.Fprintf(w, "Messages:\t%d\n", d.providers[name].Segments(m))
+	fmt.Fprintf(w, "Messages:\t%d\n", size.Segments)
 	price := "not known; see sms.providers." + tomlKey(name) + ".price"
 	if p.kind() == "inbox" {
 		price = "0"

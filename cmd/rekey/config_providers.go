@@ -33,9 +33,9 @@ type providerConfig struct {
 	Params                                                      []string
 
 	// Of SMPP.
-	Address, SystemID, Password, SystemType, Source string
-	TLS                                             bool
-	Window                                          int
+	Address, SystemID, Password, SystemType, Source, Alphabet, ReceiptIDs string
+	TLS                                                                   bool
+	Window                                                                int
 }
 
 // kind is a type of provider, with the settings that it has beside those of commonSettings. delivery.provider makes one of
@@ -57,7 +57,7 @@ func kinds() []kind {
 		{"tencent", []string{"endpoint", "secret_id", "secret_key", "app_id", "sign", "template", "params", "region"}, true},
 		{"twilio", []string{"endpoint", "account_sid", "auth_token", "from", "messaging_service"}, true},
 		{"aws", []string{"endpoint", "region", "access_key_id", "secret_access_key", "session_token", "from", "configuration_set", "topic"}, true},
-		{"smpp", []string{"address", "system_id", "password", "system_type", "source", "tls", "window"}, true},
+		{"smpp", []string{"address", "system_id", "password", "system_type", "source", "alphabet", "receipt_ids", "tls", "window"}, true},
 	}
 }
 
@@ -147,6 +147,8 @@ func (p *providerConfig) declare(at string) []*setting {
 		{key: "password", value: text(&p.Password), hide: hideAll},
 		{key: "system_type", value: text(&p.SystemType)},
 		{key: "source", value: text(&p.Source)},
+		{key: "alphabet", initial: "gsm7", value: text(&p.Alphabet, oneOf("gsm7", "latin1"))},
+		{key: "receipt_ids", initial: "same", value: text(&p.ReceiptIDs, oneOf("same", "decimal", "hex"))},
 		{key: "tls", initial: "false", value: truth(&p.TLS)},
 		{key: "window", initial: "10", value: whole(&p.Window, between(1, 1000, decimal))},
 	}

@@ -60,8 +60,10 @@ func (d *delivery) provider(c *config, name string, p *providerConfig, o surroun
 		if log != nil {
 			log = log.With("provider", name)
 		}
+		receiptIDs := map[string]sms.ReceiptIDs{"decimal": sms.DecimalIDs, "hex": sms.HexIDs}
 		session, err := sms.NewSMPP(sms.SMPPConfig{
 			Address: p.Address, SystemID: p.SystemID, Password: p.Password, SystemType: p.SystemType, Source: p.Source,
+			Latin1: p.Alphabet == "latin1", ReceiptIDs: receiptIDs[p.ReceiptIDs],
 			TLS: p.TLS, Window: p.Window, Timeout: p.Timeout, Texts: d.texts, Log: log, OnReports: o.onReports(name, p),
 		})
 		if err != nil {

@@ -8,7 +8,7 @@ import (
 
 // Receipt is an SMSC's delivery receipt for one short message.
 type Receipt struct {
-	ID    string // as Submit gave it, if the SMSC is consistent; some write it in hex there and in decimal here
+	ID    string // as Submit gave it, if the SMSC is consistent; some write it in hexadecimal there and in decimal here
 	To    string // the number that the message went to, as the SMSC writes it: most as it was submitted. For no log (T36)
 	State State
 	// Code is the state's word, and after a colon the network's error code if there is one other than zero, such as

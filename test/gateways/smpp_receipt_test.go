@@ -1,6 +1,7 @@
 package gateways_test
 
 import (
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -206,4 +207,31 @@ func TestSMPPAThousandMessagesThroughAWindowOfTen(t *testing.T) {
 			t.Errorf("%d messages were without an answer at a time, want 10", most)
 		}
 	})
+}
+
+// TestSMPPIDsOfAnotherBaseTieAReceiptToItsMessage has an SMSC whose answers have decimal ids and whose receipts have them in
+// hexadecimal.
+func TestSMPPIDsOfAnotherBaseTieAReceiptToItsMessage(t *testing.T) {
+	t.Parallel()
+	peer := startSMPPPeer(t, perlSMPP)
+	reports := newSMPPReports()
+	provider := peer.provider(t, sms.SMPPConfig{OnReports: reports.add, ReceiptIDs: sms.HexIDs})
+	ids := map[string]bool{}
+	const n = 30
+	for _, s := range sendAll(t.Context(), provider, smppMessages(t, n)) {
+		if s.err != nil {
+			t.Fatal(s.err)
+		}
+		ids[s.receipt.ID] = true
+	}
+	for i := range n {
+		peer.tell(t, smppCommand{"do": "receipt", "id": fmt.Sprintf("%08X", i+1), "to": "8613800000000", "from": smppSource, "stat": "DELIVRD",
+			"err": "000", "form": "text"})
+	}
+	for _, r := range reports.await(t, n) {
+		if !ids[r.ID] {
+			t.Errorf("a receipt is of %q, which no message has or which had one", r.ID)
+		}
+		delete(ids, r.ID)
+	}
 }

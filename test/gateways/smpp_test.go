@@ -115,25 +115,34 @@ func TestSMPPTextsAreReadBackExactly(t *testing.T) {
 		calling, language string
 		texts             sms.TextConfig
 		coding, parts     int
+		latin1            bool
 	}{
-		{"Chinese in one part", "86", "zh-CN", sms.TextConfig{Sign: "示例网"}, 8, 1},
-		{"Chinese in two parts", "852", "zh-CN", sms.TextConfig{Sign: "示例网", Origin: "https://" + long[60:]}, 8, 2},
-		{"Chinese in three parts", "852", "zh-CN", sms.TextConfig{Sign: "示例网", Origin: "https://" + long}, 8, 3},
-		{"characters beyond 16 bits", "86", "zh-CN", sms.TextConfig{Sign: "𠮷野家😀"}, 8, 1},
-		{"characters beyond 16 bits in four parts", "852", "zh-CN", sms.TextConfig{Sign: "示例网" + strings.Repeat("😀", 17), Origin: "https://" + long}, 8, 4},
-		{"GSM 7", "852", "en", sms.TextConfig{Sign: "Example", Origin: "https://www.example.com"}, 0, 1},
-		{"GSM 7 in two parts", "852", "en", sms.TextConfig{Sign: "Example", Origin: "https://" + long}, 0, 2},
-		{"the extension table", "852", "en", sms.TextConfig{Sign: `[~]{^}|\€`}, 0, 1},
-		{"the extension table in two parts", "852", "en", sms.TextConfig{Sign: strings.Repeat("€", 20), Origin: "https://" + long}, 0, 2},
-		{"other letters of the alphabet", "852", "en", sms.TextConfig{Sign: "@£$¥èéùìòÇØøÅåΔ_ΦΓΛΩ"}, 0, 1},
-		{"more letters of the alphabet", "852", "en", sms.TextConfig{Sign: "ΠΨΣΘΞÆæßÉ!\"#¤%&'()*+"}, 0, 1},
-		{"the last letters of the alphabet", "852", "en", sms.TextConfig{Sign: "¡ÄÖÑÜ§¿äöñüà,/:;<=>"}, 0, 1},
+		{"Chinese in one part", "86", "zh-CN", sms.TextConfig{Sign: "示例网"}, 8, 1, false},
+		{"Chinese in two parts", "852", "zh-CN", sms.TextConfig{Sign: "示例网", Origin: "https://" + long[60:]}, 8, 2, false},
+		{"Chinese in three parts", "852", "zh-CN", sms.TextConfig{Sign: "示例网", Origin: "https://" + long}, 8, 3, false},
+		{"characters beyond 16 bits", "86", "zh-CN", sms.TextConfig{Sign: "𠮷野家😀"}, 8, 1, false},
+		{"characters beyond 16 bits in four parts", "852", "zh-CN", sms.TextConfig{Sign: "示例网" + strings.Repeat("😀", 17), Origin: "https://" + long}, 8, 4, false},
+		{"GSM 7", "852", "en", sms.TextConfig{Sign: "Example", Origin: "https://www.example.com"}, 0, 1, false},
+		{"GSM 7 in two parts", "852", "en", sms.TextConfig{Sign: "Example", Origin: "https://" + long}, 0, 2, false},
+		{"the extension table", "852", "en", sms.TextConfig{Sign: `[~]{^}|\€`}, 0, 1, false},
+		{"the extension table in two parts", "852", "en", sms.TextConfig{Sign: strings.Repeat("€", 20), Origin: "https://" + long}, 0, 2, false},
+		{"other letters of the alphabet", "852", "en", sms.TextConfig{Sign: "@£$¥èéùìòÇØøÅåΔ_ΦΓΛΩ"}, 0, 1, false},
+		{"more letters of the alphabet", "852", "en", sms.TextConfig{Sign: "ΠΨΣΘΞÆæßÉ!\"#¤%&'()*+"}, 0, 1, false},
+		{"the last letters of the alphabet", "852", "en", sms.TextConfig{Sign: "¡ÄÖÑÜ§¿äöñüà,/:;<=>"}, 0, 1, false},
+		{"ISO 8859-1", "852", "en", sms.TextConfig{Sign: "Example", Origin: "https://www.example.com"}, 3, 1, true},
+		{"ISO 8859-1 in two parts", "852", "en", sms.TextConfig{Sign: "Example", Origin: "https://" + long}, 3, 2, true},
+		{"letters of both alphabets", "852", "en", sms.TextConfig{Sign: "@£$¥èéùìòÇØøÅå_Ææß"}, 3, 1, true},
+		{"more letters of both alphabets", "852", "en", sms.TextConfig{Sign: "É¤¡ÄÖÑÜ§¿äöñüà"}, 3, 1, true},
+		{"the extension table in ISO 8859-1", "852", "en", sms.TextConfig{Sign: `[~]{^}|\`}, 3, 1, true},
+		{"the extension table in two parts of ISO 8859-1", "852", "en", sms.TextConfig{Sign: strings.Repeat("~", 20), Origin: "https://" + long}, 3, 2, true},
+		{"a letter that ISO 8859-1 lacks", "852", "en", sms.TextConfig{Sign: "10€"}, 8, 1, true},
+		{"a letter that GSM 7 lacks", "852", "en", sms.TextConfig{Sign: "Forêt"}, 8, 1, true},
 	}
 	withSMPPPeers(t, func(t *testing.T, kind smppKind) {
 		peer := startSMPPPeer(t, kind)
 		for i, c := range cases {
 			texts := smppTexts(t, c.texts)
-			provider := peer.provider(t, sms.SMPPConfig{Texts: texts, OnReports: func([]sms.Report) {}})
+			provider := peer.provider(t, sms.SMPPConfig{Texts: texts, Latin1: c.latin1, OnReports: func([]sms.Report) {}})
 			m := smppMessage(t, c.calling, c.language, i)
 			receipt := mustSend(t, provider, m)
 			got := peer.awaitEvents(t, "message", i+1)[i]
@@ -156,7 +165,7 @@ func TestSMPPTextsAreReadBackExactly(t *testing.T) {
 					t.Errorf("%s: a part was submitted as %+v", c.name, s)
 				}
 			}
-			if n := provider.Segments(m); n != c.parts {
+			if n := provider.Size(m).Segments; n != c.parts {
 				t.Errorf("%s: billed as %d segments, submitted as %d", c.name, n, c.parts)
 			}
 		}

@@ -81,7 +81,8 @@ sub submit {
     unless ($quiet) {
         my ($header, $octets) = ('', $pdu->{short_message});
         $header = substr $octets, 0, 1 + ord($octets), '' if $pdu->{esm_class} & 0x40;
-        my $text = decode($pdu->{data_coding} == 8 ? 'UTF-16BE' : 'gsm0338', $octets, Encode::FB_CROAK);
+        my %alphabets = (0 => 'gsm0338', 3 => 'iso-8859-1', 8 => 'UTF-16BE');
+        my $text = decode($alphabets{ $pdu->{data_coding} }, $octets, Encode::FB_CROAK);
         inform(
             event => 'submit', link => $state->{link}, id => $id, status => $status, fate => $now, seq => $pdu->{seq},
             to => $pdu->{destination_addr}, to_ton => $pdu->{dest_addr_ton}, to_npi => $pdu->{dest_addr_npi},
