@@ -33,7 +33,7 @@ const (
 
 // Entry is a provider in its place in the configuration.
 type Entry struct {
-	// Sender is most often a Provider, whose Segments say what a message is billed as; any other is billed as one.
+	// Sender is most often a Provider, whose Size says what a message is billed as; any other is billed as one segment.
 	Sender  rekey.Sender
 	Prices  Prices        // of one segment
 	Weight  int           // in a rank that it shares: the share of the messages that begin with it; see FailoverConfig.Order
