@@ -205,7 +205,7 @@ func (c *Cluster) owners(ctx context.Context) (map[*RedisServer][]redis.ClusterS
 	return agreed, nil
 }
 
-// ownersBy are the masters and their slots as one node sees them.
+// ownersBy are the masters and their slots as one node tells clients.
 func (c *Cluster) ownersBy(ctx context.Context, s *RedisServer) (map[*RedisServer][]redis.ClusterSlot, error) {
 	all, err := s.slots(ctx)
 	if err != nil {
@@ -216,11 +216,23 @@ func (c *Cluster) ownersBy(ctx context.Context, s *RedisServer) (map[*RedisServe
 		if len(slots.Nodes) == 0 {
 			return nil, fmt.Errorf("nobody serves the slots from %d", slots.Start)
 		}
-		i := slices.IndexFunc(c.Nodes, func(s *RedisServer) bool { return s.id == slots.Nodes[0].ID })
-		if i < 0 || !c.Nodes[i].Running() {
-			return nil, fmt.Errorf("the slots from %d are those of %s, which does not run", slots.Start, slots.Nodes[0].Addr)
+		var servers []*RedisServer // the master and its replicas
+		for _, told := range slots.Nodes {
+			i := slices.IndexFunc(c.Nodes, func(s *RedisServer) bool { return s.id == told.ID })
+			if i < 0 {
+				return nil, fmt.Errorf("%s has slots from %d and is none of the nodes", told.Addr, slots.Start)
+			}
+			// Nodes get to know each other by their ports for TLS, and tell them to clients without it until each has heard
+			// of the other one.
+			if told.Addr != c.Nodes[i].announced {
+				return nil, fmt.Errorf("%s is said to be at %s", c.Nodes[i].name, told.Addr)
+			}
+			servers = append(servers, c.Nodes[i])
 		}
-		owner := c.Nodes[i]
+		owner := servers[0]
+		if !owner.Running() {
+			return nil, fmt.Errorf("the slots from %d are those of %s, which does not run", slots.Start, owner.name)
+		}
 		owners[owner] = append(owners[owner], slots)
 	}
 	return owners, nil

@@ -2,9 +2,6 @@ package servers
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"slices"
 	"strings"
 	"testing"
 )
@@ -21,29 +18,14 @@ func (c *Cluster) Proxied(t testing.TB) (Keyspace, []*Proxy) {
 	for _, s := range c.Nodes {
 		p := NewRedisProxy(t, s.Address)
 		proxies, addresses = append(proxies, p), append(addresses, p.Address)
+		s.announced = p.Address
 		// Where nodes speak TLS with each other, the one alone would be taken for the port of that.
 		err := s.client.Do(ctx, "config", "set", "cluster-announce-tls-port", s.TLS.port(), "cluster-announce-port", p.port.number).Err()
 		if err != nil {
 			t.Fatalf("%s: %v", s.name, err)
 		}
 	}
-	err := eventually(ctx, func() error {
-		for _, s := range c.Nodes {
-			all, err := s.slots(ctx)
-			if err != nil {
-				return fmt.Errorf("%s: %w", s.name, err)
-			}
-			for _, slots := range all {
-				for _, node := range slots.Nodes {
-					if !slices.Contains(addresses, node.Addr) {
-						return errors.New(s.name + " names " + node.Addr)
-					}
-				}
-			}
-		}
-		return nil
-	})
-	if err != nil {
+	if err := c.healthy(ctx); err != nil {
 		t.Fatalf("Redis Cluster: %v", err)
 	}
 	return c.Via(strings.Join(addresses, ",")), proxies

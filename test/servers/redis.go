@@ -37,15 +37,16 @@ type RedisServer struct {
 	TLS      Keyspace // the same over TLS
 	Port     int      // on 127.0.0.1, the same as long as the test runs
 
-	name     string // for people
-	id       string // for the Cluster that it is a node of
-	folder   string // within the home
-	ports    []*port
-	sentinel bool
-	client   *redis.Client
-	process  *process // nil while it is down
-	frozen   bool
-	made     atomic.Int64 // databases that were given out
+	name      string // for people
+	id        string // for the Cluster that it is a node of
+	announced string // where the Cluster's nodes say that it is, without TLS
+	folder    string // within the home
+	ports     []*port
+	sentinel  bool
+	client    *redis.Client
+	process   *process // nil while it is down
+	frozen    bool
+	made      atomic.Int64 // databases that were given out
 }
 
 func findRedis() (program string, err error) {
@@ -85,6 +86,7 @@ func (g *redisGroup) add(name string, user credentials) (*RedisServer, error) {
 		return nil, err
 	}
 	s.Keyspace = Keyspace{Address: at(s.Port), User: user.user, Password: user.password, group: g}.located()
+	s.announced = s.Address
 	s.TLS = s.Keyspace
 	s.TLS.CA = g.authority
 	s.TLS = s.TLS.Via(at(encrypted))
