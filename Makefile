@@ -16,6 +16,8 @@ BENCH    ?= .
 UNRACED  := modernc.org/libc/... modernc.org/memory modernc.org/sqlite/lib \
             $(addprefix golang.org/x/crypto/,argon2 blake2b blowfish scrypt)
 RACE     := -race $(foreach p,$(UNRACED),-gcflags=$(p)=-race=false)
+# Tests wait for servers and browsers a good part of their time: one package more than there are cores uses it.
+AT_ONCE  := $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 # How much make torture does, over all code stores; test/torture says what each is.
 GUESSES   ?= 1000000
 RACES     ?= 10000
@@ -46,7 +48,7 @@ tools: ## what the tests need beside Go: compiler, browser, database servers, fr
 
 .PHONY: test
 test: tools ## all tests with the race detector, those in the browser included
-	$(GO) test $(RACE) -timeout 25m $(PACKAGES)
+	$(GO) test -p $(AT_ONCE) $(RACE) -timeout 25m $(PACKAGES)
 
 .PHONY: test-all
 test-all: tools ## every test in every place, three times in random order, then every fuzz target with ten times the inputs
