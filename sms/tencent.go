@@ -52,14 +52,19 @@ func (TencentConfig) Format(f fmt.State, _ rune) { io.WriteString(f, "(Tencent C
 //	rejected_number   InvalidParameterValue.IncorrectPhoneNumber FailedOperation.PhoneNumberInBlacklist
 //	                  LimitExceeded.PhoneNumberThirtySecondLimit LimitExceeded.PhoneNumberOneHourLimit
 //	                  LimitExceeded.PhoneNumberDailyLimit LimitExceeded.PhoneNumberSameContentDailyLimit
-//	                  LimitExceeded.DeliveryFrequencyLimit UnsupportedOperation.UnsuportedRegion FailedOperation.*
+//	                  LimitExceeded.DeliveryFrequencyLimit LimitExceeded.AppCountryOrRegionInBlacklist
+//	                  LimitExceeded.AppCountryOrRegionDailyLimit UnsupportedOperation.UnsupportedRegion
+//	                  UnsupportedOperation.UnsuportedRegion FailedOperation.*
 //	rejected_account  AuthFailure.* UnauthorizedOperation.* IpInBlacklist IpNotInWhitelist
 //	                  FailedOperation.SignatureIncorrectOrUnapproved FailedOperation.MissingSignature
 //	                  FailedOperation.MissingSignatureList FailedOperation.TemplateIncorrectOrUnapproved
-//	                  FailedOperation.MissingTemplateList FailedOperation.ContainSensitiveWord
+//	                  FailedOperation.MissingTemplateList FailedOperation.TemplateUnapprovedOrNotExist
+//	                  FailedOperation.TemplateIdNotExist FailedOperation.TemplateParamSetNotMatchApprovedTemplate
+//	                  FailedOperation.ContainSensitiveWord
 //	                  FailedOperation.MarketingSendTimeConstraint FailedOperation.InsufficientBalanceInSmsPackage
 //	                  FailedOperation.FailResolvePacket FailedOperation.JsonParseFail
-//	                  LimitExceeded.AppDailyLimit LimitExceeded.DailyLimit
+//	                  LimitExceeded.AppDailyLimit LimitExceeded.AppMainlandChinaDailyLimit
+//	                  LimitExceeded.AppGlobalDailyLimit LimitExceeded.DailyLimit
 //	                  InternalError.RequestTimeException InternalError.SigFieldMissing InternalError.SigVerificationFail
 //	                  InternalError.RestApiInterfaceNotExist InternalError.JsonParseFail
 //	                  InvalidParameter.* InvalidParameterValue.* MissingParameter.* UnknownParameter UnsupportedOperation.*

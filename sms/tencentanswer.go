@@ -59,19 +59,25 @@ func tencentOutcome(code string) (Outcome, string) {
 	case "LimitExceeded.PhoneNumberThirtySecondLimit", "LimitExceeded.PhoneNumberOneHourLimit", "LimitExceeded.PhoneNumberDailyLimit",
 		"LimitExceeded.PhoneNumberSameContentDailyLimit", "LimitExceeded.DeliveryFrequencyLimit":
 		return RejectedNumber, "the number has had as many messages as the vendor's console lets it have"
-	case "UnsupportedOperation.UnsuportedRegion": // the vendor's spelling
+	case "UnsupportedOperation.UnsupportedRegion", "UnsupportedOperation.UnsuportedRegion": // the vendor's former spelling
 		return RejectedNumber, "the vendor does not reach this country"
+	case "LimitExceeded.AppCountryOrRegionInBlacklist", "LimitExceeded.AppCountryOrRegionDailyLimit":
+		return RejectedNumber, "the vendor's console lets this country have no messages, or no more today; see 应用管理, 基础配置 there"
 
 	case "FailedOperation.SignatureIncorrectOrUnapproved", "FailedOperation.MissingSignature", "FailedOperation.MissingSignatureList":
 		return RejectedAccount, "sign is not a passed signature of this account; see 签名管理 in the vendor's console"
 	case "FailedOperation.TemplateIncorrectOrUnapproved", "FailedOperation.MissingTemplateList",
+		"FailedOperation.TemplateUnapprovedOrNotExist", "FailedOperation.TemplateIdNotExist",
+		"FailedOperation.TemplateParamSetNotMatchApprovedTemplate",
 		"InvalidParameterValue.TemplateParameterFormatError", "InvalidParameterValue.TemplateParameterLengthLimit":
 		return RejectedAccount, "template is not a passed template of this account, or its variables are not params; see 正文模板管理 in the vendor's console"
 	case "FailedOperation.ContainSensitiveWord", "InvalidParameterValue.ContentLengthLimit", "FailedOperation.MarketingSendTimeConstraint":
 		return RejectedAccount, "the text of template is not allowed, or is one for advertising; register another one"
-	case "FailedOperation.InsufficientBalanceInSmsPackage", "UnauthorizedOperation.SerivceSuspendDueToArrears": // the vendor's spelling
+	case "FailedOperation.InsufficientBalanceInSmsPackage", "UnauthorizedOperation.ServiceSuspendDueToArrears",
+		"UnauthorizedOperation.SerivceSuspendDueToArrears": // the vendor's former spelling
 		return RejectedAccount, "the account's package of messages is used up or the account in arrears; top it up"
-	case "LimitExceeded.AppDailyLimit", "LimitExceeded.DailyLimit":
+	case "LimitExceeded.AppDailyLimit", "LimitExceeded.AppMainlandChinaDailyLimit", "LimitExceeded.AppGlobalDailyLimit",
+		"LimitExceeded.DailyLimit":
 		return RejectedAccount, "the day's limit that is set in the vendor's console is reached; raise it there"
 	case "AuthFailure.SignatureExpire", "InternalError.RequestTimeException":
 		return RejectedAccount, "this machine's clock is off by more than five minutes; set it"

@@ -101,6 +101,48 @@ func TestTencentCodesComeToWhatTheirTableSays(t *testing.T) {
 	}
 }
 
+// tencentListed are the codes that the vendor's page of SendSms lists (https://cloud.tencent.com/document/api/382/55981,
+// section 6), judged here once more by what it says of each: whose fault it is.
+var tencentListed = map[sms.Outcome][]string{
+	sms.RejectedNumber: {
+		"FailedOperation.PhoneNumberInBlacklist", "InvalidParameterValue.IncorrectPhoneNumber", "LimitExceeded.AppCountryOrRegionDailyLimit",
+		"LimitExceeded.AppCountryOrRegionInBlacklist", "LimitExceeded.DeliveryFrequencyLimit", "LimitExceeded.PhoneNumberDailyLimit",
+		"LimitExceeded.PhoneNumberOneHourLimit", "LimitExceeded.PhoneNumberSameContentDailyLimit",
+		"LimitExceeded.PhoneNumberThirtySecondLimit", "UnsupportedOperation.UnsupportedRegion",
+	},
+	sms.RejectedAccount: {
+		"FailedOperation.ContainSensitiveWord", "FailedOperation.FailResolvePacket", "FailedOperation.InsufficientBalanceInSmsPackage",
+		"FailedOperation.JsonParseFail", "FailedOperation.MarketingSendTimeConstraint", "FailedOperation.SignatureIncorrectOrUnapproved",
+		"FailedOperation.TemplateIncorrectOrUnapproved", "FailedOperation.TemplateParamSetNotMatchApprovedTemplate",
+		"FailedOperation.TemplateUnapprovedOrNotExist", "InternalError.RequestTimeException", "InternalError.RestApiInterfaceNotExist",
+		"InternalError.SigFieldMissing", "InternalError.SigVerificationFail", "InvalidParameterValue.ContentLengthLimit",
+		"InvalidParameterValue.ProhibitedUseUrlInTemplateParameter", "InvalidParameterValue.SdkAppIdNotExist",
+		"InvalidParameterValue.TemplateParameterFormatError", "InvalidParameterValue.TemplateParameterLengthLimit",
+		"LimitExceeded.AppDailyLimit", "LimitExceeded.AppGlobalDailyLimit", "LimitExceeded.AppMainlandChinaDailyLimit",
+		"LimitExceeded.DailyLimit", "MissingParameter.EmptyPhoneNumberSet",
+		"UnauthorizedOperation.IndividualUserMarketingSmsPermissionDeny", "UnauthorizedOperation.RequestIpNotInWhitelist",
+		"UnauthorizedOperation.RequestPermissionDeny", "UnauthorizedOperation.SdkAppIdIsDisabled",
+		"UnauthorizedOperation.ServiceSuspendDueToArrears", "UnauthorizedOperation.SmsSdkAppIdVerifyFail", "UnsupportedOperation",
+		"UnsupportedOperation.ChineseMainlandTemplateToGlobalPhone", "UnsupportedOperation.ContainDomesticAndInternationalPhoneNumber",
+		"UnsupportedOperation.GlobalTemplateToChineseMainlandPhone",
+	},
+	sms.Unknown: {"InternalError.OtherError", "InternalError.SendAndRecvFail", "InternalError.Timeout", "InternalError.UnknownError"},
+}
+
+// TestTencentFaultsOfTheAccountAreTold holds that an operator hears of what only an operator can mend, and that nobody's number
+// or country is held against the account, which would set the provider aside for all.
+func TestTencentFaultsOfTheAccountAreTold(t *testing.T) {
+	t.Parallel()
+	for want, codes := range tencentListed {
+		for _, code := range codes {
+			var asked []*http.Request
+			p := newTencent(t, sms.TencentConfig{Transport: answered(200, tencentStatus(code), &asked)})
+			receipt, err := p.Send(t.Context(), smstest.Message(t, "m", canaryMobile, canaryCode))
+			checkVendorOutcome(t, code, receipt, err, want, code)
+		}
+	}
+}
+
 func TestTwilioCodesComeToWhatTheirTableSays(t *testing.T) {
 	t.Parallel()
 	table := documentedCodes(t, "twilio.go", "Twilio")
