@@ -241,11 +241,19 @@ func (s *Service) take(ctx context.Context, c Client, n Number, charges []Charge
 	}
 	for i, charge := range charges {
 		mark := int64(warnAt * float64(charge.Limit))
-		if charge.Kind == Daily && d.Used[i] >= mark && d.Used[i]-charge.Cost < mark {
+		if charge.Kind == Daily && d.Used[i] >= mark && d.Used[i]-charge.Cost < mark && s.firstWarning(charge.Budget) {
 			s.record(ctx, c, n, Event{Kind: EventWarning, Budget: charge.Budget, Outcome: "80%"})
 		}
 	}
 	return nil
+}
+
+// firstWarning reports whether nobody was warned of a service's budget today (UTC), and notes that somebody is. What is
+// given back passes the mark again: a request that sends nothing, which anybody can repeat, must not warn each time.
+func (s *Service) firstWarning(budget string) bool {
+	today := time.Now().Unix() / int64(day/time.Second)
+	last, _ := s.warned.Swap(budget, today)
+	return last != today
 }
 
 // giveBack returns charges. If it fails they stay, on the safe side.

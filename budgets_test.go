@@ -200,6 +200,32 @@ func TestT29_MoneyStaysUnderTheDaysBudget(t *testing.T) {
 	})
 }
 
+// What a request takes and is given back passes the mark again and again; the operator reads of it once a day.
+func TestT29_OneWarningADayWhateverIsGivenBack(t *testing.T) {
+	const price = 50_000
+	inHouse(t, func(o *rekey.Options) {
+		o.Limits.ServiceSpendDay, o.Limits.ConversionFloor = 10*price, 0
+		o.Limits.AddressSends10m, o.Limits.AddressSendsDay = 0, 0
+		o.MaxPrice = func(rekey.Number, string) int64 { return 2 * price }
+	}, func(h *house) {
+		h.crowd(20, manyPrefix)
+		h.phone.price = price
+		for today := range 2 {
+			for i := range 7 {
+				h.send(from(i), manyPrefix(10*today+i))
+			}
+			for range 50 { // takes 20 % more, sends nothing, and is given it back
+				_, err := h.Send(h.Context(), from(9), manyPrefix(10*today))
+				h.want(err, rekey.TooSoon)
+			}
+			if got := h.diary.count(rekey.EventWarning, "80%", "service_spend_day"); got != today+1 {
+				h.Errorf("%d warnings after day %d, want one a day", got, today+1)
+			}
+			time.Sleep(24 * time.Hour)
+		}
+	})
+}
+
 func TestT29_AMessageThatNobodyKnowsOfCostsTheMostThatItMay(t *testing.T) {
 	const most = 50_000
 	for name, c := range map[string]struct {

@@ -190,14 +190,18 @@ func (d *diary) Record(_ context.Context, e rekey.Event) {
 }
 
 func (d *diary) has(kind rekey.EventKind, outcome, budget string) bool {
+	return d.count(kind, outcome, budget) > 0
+}
+
+func (d *diary) count(kind rekey.EventKind, outcome, budget string) (events int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, e := range d.events {
 		if e.Kind == kind && e.Outcome == outcome && (budget == "" || e.Budget == budget) {
-			return true
+			events++
 		}
 	}
-	return false
+	return events
 }
 
 // store is the code store behind a switch.
