@@ -32,6 +32,7 @@ type breaker struct {
 	until   time.Time // open: no probe before
 	pause   time.Duration
 	probing bool
+	account bool // open: our account was refused, and somebody told so
 }
 
 type attempted struct {
@@ -55,13 +56,16 @@ func (b *breaker) enter(now time.Time) bool {
 }
 
 // settle takes an outcome into account, also of a message that came without entering, which ends no probe. changed says
-// that the breaker has just opened or closed.
+// that the breaker has just opened or closed; or that the account of a provider which was set aside for something else is
+// refused now, since nobody but an operator ends that, and a breaker that stays open would tell nobody.
 func (b *breaker) settle(o Outcome, entered bool, now time.Time) (changed bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.probing = b.probing && !entered
+	refused := b.open && !b.account && o == RejectedAccount
+	b.account = b.account || refused
 	if b.open && now.Before(b.until) { // of a message that had left before, or of one that nobody else took
-		return false
+		return refused
 	}
 	if o == RejectedNumber { // says nothing of the provider, and whoever enters bad numbers must not be able to open it
 		return false
@@ -74,12 +78,12 @@ func (b *breaker) settle(o Outcome, entered bool, now time.Time) (changed bool) 
 	case b.open:
 		b.pause = min(2*b.pause, longPause)
 		b.until = now.Add(b.pause)
-		return false
+		return refused
 	}
 	b.recent[b.next] = attempted{now, failed}
 	b.next = (b.next + 1) % recentAttempts
 	if o == RejectedAccount || b.failing(now) {
-		b.open, b.pause = true, shortPause
+		b.open, b.pause, b.account = true, shortPause, o == RejectedAccount
 		b.until = now.Add(b.pause)
 		return true
 	}

@@ -18,6 +18,7 @@ type pair struct {
 	*testing.T
 	*sms.Failover
 	fail    error         // of the first provider; nil: it takes messages
+	second  error         // of the second
 	hold    time.Duration // before it answers
 	tried   int           // messages that the first was handed
 	changes []sms.Change
@@ -34,7 +35,9 @@ func withPair(t *testing.T, f func(p *pair)) {
 					time.Sleep(p.hold)
 					return rekey.Receipt{}, err
 				})},
-				"second": {Sender: taking("")},
+				"second": {Sender: sender(func(context.Context, rekey.Message) (rekey.Receipt, error) {
+					return rekey.Receipt{}, p.second
+				})},
 			},
 			Order:  []string{"first", "second"},
 			Change: func(_ context.Context, c sms.Change) { p.changes = append(p.changes, c) },
@@ -109,6 +112,47 @@ func TestAProviderThatFailsTooOftenIsSetAside(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A provider that was away and comes back with our account closed needs an operator, who has not been told of that yet.
+func TestAnAccountRefusedByAProviderThatIsAsideIsToldOnce(t *testing.T) {
+	withPair(t, func(p *pair) {
+		aside := func(o sms.Outcome) {
+			p.Helper()
+			p.changed(sms.Change{Provider: "first", Aside: true, Outcome: o, Err: p.fail})
+		}
+		for range 2 {
+			p.fail = refusal(sms.Unavailable, "")
+			for range 5 {
+				p.send(true, "second")
+			}
+			aside(sms.Unavailable)
+			p.fail = refusal(sms.RejectedAccount, "")
+			time.Sleep(30 * time.Second)
+			p.send(true, "second") // the probe
+			aside(sms.RejectedAccount)
+			time.Sleep(60 * time.Second)
+			p.send(true, "second")
+			p.changed() // it was told
+			p.fail = nil
+			time.Sleep(2 * time.Minute)
+			p.send(true, "first")
+			p.changed(sms.Change{Provider: "first", Outcome: sms.Sent})
+		}
+		// The last resort's refusal counts too, though no probe is due.
+		p.fail = refusal(sms.Throttled, "")
+		for range 5 {
+			p.send(true, "second")
+		}
+		aside(sms.Throttled)
+		p.fail, p.second = refusal(sms.RejectedAccount, ""), refusal(sms.Unavailable, "")
+		for range 2 {
+			if _, err := p.Send(p.Context(), smstest.Message(p, "m", canaryMobile, canaryCode)); err == nil {
+				p.Error("both have refused, and it was sent")
+			}
+		}
+		aside(sms.RejectedAccount)
+	})
 }
 
 func TestFewOrOldFailuresSetNobodyAside(t *testing.T) {

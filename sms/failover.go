@@ -58,7 +58,7 @@ type FailoverConfig struct {
 	Awaiting *Awaiting
 
 	// Observe, if set, is told of every attempt, the successful ones included, before Send returns; Change, when a
-	// provider is set aside or back. Both must be safe for concurrent use.
+	// provider is set aside or back, or refuses our account while it is aside. Both must be safe for concurrent use.
 	Observe func(ctx context.Context, a Attempt)
 	Change  func(ctx context.Context, c Change)
 	// Log is told when the store of Awaiting fails, which costs no message anything; nil: nobody is.
@@ -78,7 +78,8 @@ type Attempt struct {
 	Err      error // nil: taken
 }
 
-// Change says that a provider was set aside, or is back.
+// Change says that a provider was set aside, or is back; or that one which was set aside for another reason refuses our
+// account by now.
 type Change struct {
 	Provider string
 	Aside    bool // its messages go to others first; else it is back in its place
