@@ -46,12 +46,28 @@ func release(t *testing.T, held ...*sql.Conn) {
 	}
 }
 
-// snap breaks a connection: its server does not answer in time.
-func snap(t *testing.T, kind Kind, c *sql.Conn) {
+// snap breaks a connection: its server does not answer until nobody waits any more. A statement that is given up before the
+// server has it would break nothing, so that is waited for.
+func snap(t *testing.T, kind Kind, db *sql.DB, c *sql.Conn) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	if _, err := c.ExecContext(ctx, map[Kind]string{PostgreSQL: "SELECT pg_sleep(3600)", MySQL: "SELECT SLEEP(3600)"}[kind]); err == nil {
+	id, sleeping := idOf(t, kind, c), map[Kind]string{
+		PostgreSQL: "SELECT count(*) FROM pg_stat_activity WHERE pid = $1 AND query = 'SELECT pg_sleep(3600)'",
+		MySQL:      "SELECT count(*) FROM information_schema.processlist WHERE id = ? AND info = 'SELECT SLEEP(3600)'",
+	}[kind]
+	ctx, giveUp := context.WithCancel(t.Context())
+	defer giveUp()
+	ended := make(chan error, 1)
+	go func() {
+		_, err := c.ExecContext(ctx, map[Kind]string{PostgreSQL: "SELECT pg_sleep(3600)", MySQL: "SELECT SLEEP(3600)"}[kind])
+		ended <- err
+	}()
+	for deadline := time.Now().Add(time.Minute); one[int](t, db, sleeping, id) == 0; {
+		if time.Now().After(deadline) {
+			t.Fatal("the server does not begin to sleep")
+		}
+	}
+	giveUp()
+	if err := <-ended; err == nil {
 		t.Fatal("it slept for an hour")
 	}
 	_ = c.Close() // which tells that it is closed already, or not
@@ -63,7 +79,7 @@ func TestT19_AConnectionThatBreaksCondemnsThoseMadeBeforeIt(t *testing.T) {
 		db := open(t, d.DSN).Write
 		held, old := hold(t, kind, db, 5)
 		release(t, held[2:]...)
-		snap(t, kind, held[0])
+		snap(t, kind, db, held[0])
 		young, ids := hold(t, kind, db, 4)
 		for _, id := range ids {
 			if slices.Contains(old, id) {
@@ -71,7 +87,7 @@ func TestT19_AConnectionThatBreaksCondemnsThoseMadeBeforeIt(t *testing.T) {
 			}
 		}
 		release(t, young...)
-		snap(t, kind, held[1]) // it was made before the others, and is no news of them
+		snap(t, kind, db, held[1]) // it was made before the others, and is no news of them
 		again, ids2 := hold(t, kind, db, 4)
 		for _, id := range ids2 {
 			if !slices.Contains(ids, id) {
