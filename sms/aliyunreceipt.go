@@ -35,8 +35,8 @@ func (a *aliyun) Pushed(_ context.Context, r *http.Request, body []byte) (Push, 
 	}
 	push := Push{ContentType: "application/json", Answer: aliyunTaken}
 	for _, p := range pushed {
-		if p.Success == nil || !vendorID(p.BizID) || p.OutID != "" && !vendorID(p.OutID) {
-			return Push{}, errors.New("a receipt without success or biz_id, or with ids that are none")
+		if p.Success == nil || !vendorID(p.BizID) {
+			return Push{}, errors.New("a receipt without success or biz_id, or with a biz_id that is none")
 		}
 		report := Report{ID: p.BizID, Code: VendorCode(p.ErrCode), State: Undelivered}
 		switch {
@@ -45,8 +45,9 @@ func (a *aliyun) Pushed(_ context.Context, r *http.Request, body []byte) (Push, 
 		case p.ErrCode == "REQUEST_SUCCESS": // the operator has not said anything yet
 			report.State = Pending
 		}
-		// Only messages of ours have an id that tells the calling code.
-		if p.OutID != "" {
+		// Only messages of ours have an id that tells the calling code. The address is that of the whole account: among ours
+		// are those of other programs, whose out_id is what they like, and which must not cost us the push.
+		if vendorID(p.OutID) {
 			id, calling, foreign := strings.Cut(p.OutID, ".")
 			if !foreign {
 				calling = mainland

@@ -66,6 +66,16 @@ func TestAliyunReceipts(t *testing.T) {
 				{ID: "1", Message: "m", To: number(t, "852", "61234567"), State: sms.Delivered},
 				{ID: "1", Message: "m", State: sms.Delivered},
 			},
+			// The same account sends for other programs.
+			`[{"phone_number":"13912345678","success":true,"biz_id":"1","out_id":"订单 17"},` +
+				`{"phone_number":"13912345678","success":false,"biz_id":"2","out_id":"` + strings.Repeat("x", 200) + `"},` +
+				`{"phone_number":"13912345678","success":true,"biz_id":"3","out_id":"\n\u001b[2J"},` +
+				`{"phone_number":"13912345678","success":true,"biz_id":"4","out_id":"m"}]`: {
+				{ID: "1", State: sms.Delivered},
+				{ID: "2", State: sms.Undelivered},
+				{ID: "3", State: sms.Delivered},
+				{ID: "4", Message: "m", To: mobile, State: sms.Delivered},
+			},
 			`[{"success":false,"biz_id":"1","out_id":"m","err_code":"\u001b[2J 13912345678"}]`: {
 				{ID: "1", Message: "m", State: sms.Undelivered, Code: sms.VendorCode(" ")},
 			},
@@ -107,7 +117,7 @@ func TestT36_MalformedAliyunReceiptsAreRefusedWhole(t *testing.T) {
 		good + `{"success":"` + canaryMobile + `","biz_id":"1"}]`,
 		good + `{"success":true}]`, good + `{"success":true,"biz_id":""}]`, good + `{"biz_id":"1"}]`,
 		good + `{"success":true,"biz_id":` + canaryMobile + `}]`,
-		good + `{"success":true,"biz_id":"a b"}]`, good + `{"success":true,"biz_id":"1","out_id":"\n"}]`,
+		good + `{"success":true,"biz_id":"a b"}]`, good + `{"success":true,"biz_id":"1","out_id":17}]`,
 		good + `{"success":true,"biz_id":"` + strings.Repeat("1", 129) + `"}]`,
 	} {
 		got, err := pushed(t, p, body)
