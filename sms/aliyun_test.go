@@ -76,6 +76,7 @@ func TestT31_AliyunIsJudgedByItsCode(t *testing.T) {
 		t.Run(api.name, func(t *testing.T) {
 			t.Parallel()
 			smstest.RunHTTP(t, smstest.HTTP{
+				Coded: true,
 				Open: func(t *testing.T, url string) rekey.Sender {
 					return newAliyun(t, api, sms.AliyunConfig{Endpoint: url})
 				},
@@ -123,7 +124,8 @@ func TestAliyunAnswersThatSayNothingClearAreUnknown(t *testing.T) {
 		{200, `null`, sms.Unknown, ""},
 		{200, `<html>welcome</html>`, sms.Unknown, ""},
 		{200, `{"Code":"\u001b]0;x"}`, sms.Unknown, ""},
-		{403, `{"Code":"\u001b]0;x"}`, sms.RejectedNumber, "403"},
+		{403, `{"Code":"\u001b]0;x"}`, sms.Unavailable, "403"},
+		{404, `<html>`, sms.Unavailable, "404"},
 		{429, `slow down`, sms.Throttled, "429"},
 		{502, `<html>`, sms.Unknown, "502"},
 		{503, `<html>`, sms.Unavailable, "503"},

@@ -26,7 +26,7 @@ func (a answer) aliyun(id func(aliyunAnswer) string) (string, error) {
 	}
 	switch code {
 	case "", unreadable: // no answer of the vendor's, but of something in the way
-		if err := a.verdict(); err != nil {
+		if err := a.codeless(); err != nil {
 			return "", err
 		}
 		return "", &Refusal{Outcome: Unknown, Detail: "it answered with a success without its code, or the answer was cut off"}

@@ -183,7 +183,7 @@ func TestT31_AnswersThatAreCutAnywhereAreUnknown(t *testing.T) {
 	}
 }
 
-func TestT31_RefusalsThatAreCutAreJudgedByTheirStatusAlone(t *testing.T) {
+func TestT31_RefusalsThatAreCutSayNothingOfNumberOrAccount(t *testing.T) {
 	t.Parallel()
 	refusals := map[string]string{
 		"aliyun": `{"Code":"isv.OUT_OF_SERVICE"}`, "aliyun-verify": `{"Code":"isv.OUT_OF_SERVICE"}`,
@@ -197,7 +197,7 @@ func TestT31_RefusalsThatAreCutAreJudgedByTheirStatusAlone(t *testing.T) {
 		for _, whole := range []bool{true, false} {
 			want := sms.RejectedAccount
 			if body = strings.NewReader(refusal); !whole {
-				body, want = io.MultiReader(body, iotest.ErrReader(io.ErrUnexpectedEOF)), sms.RejectedNumber
+				body, want = io.MultiReader(body, iotest.ErrReader(io.ErrUnexpectedEOF)), sms.Unavailable
 			}
 			receipt, err := all[name].provider.Send(t.Context(), smstest.Message(t, "m", canaryMobile, canaryCode))
 			checkAnswered(t, name, receipt, err)

@@ -52,6 +52,7 @@ const awsTaken = `{"MessageId":"862a8790-60c0-4430-9b2b-658bd0123456"}`
 func TestT31_AWSIsJudgedByItsAnswer(t *testing.T) {
 	t.Parallel()
 	smstest.RunHTTP(t, smstest.HTTP{
+		Coded:   true,
 		Open:    func(t *testing.T, url string) rekey.Sender { return newAWS(t, awsConfig(t, url)) },
 		Accept:  awsAccount.Accept,
 		Taken:   awsTaken,
@@ -216,11 +217,12 @@ func TestAWSAnswersThatContradictThemselves(t *testing.T) {
 		{400, awsTaken, sms.Unknown},
 		{400, `{"MessageId":"862a8790","__type":"ThrottlingException"}`, sms.Unknown},
 		{500, awsTaken, sms.Unknown},
-		{403, `<UnknownOperationException/>`, sms.RejectedNumber},
+		{403, `<UnknownOperationException/>`, sms.Unavailable},
+		{404, `<html>`, sms.Unavailable},
 		{400, `{"__type":"ValidationException","Reason":"FIELD_VALIDATION_FAILED","Fields":[{"Name":"OriginationIdentity"}]}`, sms.RejectedAccount},
 		{400, `{"__type":"ValidationException","Reason":"INVALID_PARAMETER","Fields":[{"Name":"configurationSetName"}]}`, sms.RejectedAccount},
 		{400, `{"__type":"ValidationException","Reason":"INVALID_PARAMETER","Fields":[{"Name":"destinationPhoneNumber"}]}`, sms.RejectedNumber},
-		{400, `{"__type":"` + "\x1b[2J" + canaryCode + `"}`, sms.RejectedNumber},
+		{400, `{"__type":"` + "\x1b[2J" + canaryCode + `"}`, sms.Unavailable},
 	} {
 		g.Misbehave(func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(c.status)

@@ -22,7 +22,7 @@ var (
 )
 
 // aws reads an answer: the id of the message, or what its error says. The type of an error decides before the status. An
-// answer with both leaves the message's fate unknown; one without either does so after a 2xx, else its status decides.
+// answer with both leaves the message's fate unknown; one without either does so after a 2xx, else it is not the vendor's.
 func (a answer) aws() (string, error) {
 	var said awsAnswer
 	if !a.whole || json.Unmarshal(a.body, &said) != nil {
@@ -43,7 +43,7 @@ func (a answer) aws() (string, error) {
 	case said.MessageID != "":
 		return "", &Refusal{Outcome: Unknown, Code: code, Detail: "its answer has the id of a message and contradicts itself"}
 	case kind == "":
-		if err := a.verdict(); err != nil {
+		if err := a.codeless(); err != nil {
 			return "", err
 		}
 		return "", &Refusal{Outcome: Unknown, Detail: "it answered with a success without the id of a message, or the answer was cut off"}

@@ -185,6 +185,17 @@ func (a answer) verdict() error {
 	return r
 }
 
+// codeless is the verdict on an answer without a code from a vendor whose refusals all have one: it comes from something in
+// the way, such as a proxy or a firewall, or from another server at endpoint, or it was cut off. Such a 4xx says nothing of
+// the number; every message would meet it, so that the provider must be set aside and an operator hear of it.
+func (a answer) codeless() error {
+	err := a.verdict()
+	if r, ok := errors.AsType[*Refusal](err); ok && r.Outcome == RejectedNumber {
+		r.Outcome, r.Detail = Unavailable, "it answered with this HTTP status and without a code of the vendor's; check endpoint, and the proxies on the way"
+	}
+	return err
+}
+
 // String is the answer for an operator's terminal.
 func (a answer) String() string {
 	s := fmt.Sprintf("%d %s\n%s", a.status, http.StatusText(a.status), printable(a.body))

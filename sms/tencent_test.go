@@ -65,6 +65,7 @@ func TestT31_TencentIsJudgedByTheCodeOfTheMessage(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			smstest.RunHTTP(t, smstest.HTTP{
+				Coded:   true,
 				Open:    func(t *testing.T, url string) rekey.Sender { return newTencent(t, sms.TencentConfig{Endpoint: url}) },
 				Accept:  tencentAccount().SendSms(),
 				Taken:   tencentTaken,
@@ -186,6 +187,7 @@ func TestTencentAnswersThatSayNothingClearAreUnknown(t *testing.T) {
 		{200, ``, sms.Unknown, ""},
 		{200, `<html>welcome</html>`, sms.Unknown, ""},
 		{429, `slow down`, sms.Throttled, "429"},
+		{403, `<html>`, sms.Unavailable, "403"},
 		{502, `<html>`, sms.Unknown, "502"},
 		{503, `<html>`, sms.Unavailable, "503"},
 		{200, `{"Response":{"Error":{"Code":"NotKnown.Yet"}}}`, sms.Unknown, "NotKnown.Yet"},

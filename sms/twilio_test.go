@@ -65,6 +65,7 @@ func TestT31_TwilioIsJudgedByItsCodeAndStatus(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			smstest.RunHTTP(t, smstest.HTTP{
+				Coded: true,
 				Open: func(t *testing.T, url string) rekey.Sender {
 					return newTwilio(t, sms.TwilioConfig{Endpoint: url, From: account.From, MessagingService: account.MessagingService})
 				},
@@ -127,9 +128,11 @@ func TestTwilioAnswersThatSayNothingClearAreUnknown(t *testing.T) {
 		{500, twilioError("29999", 500), sms.Unknown, "29999"},
 		{503, twilioError("29999", 503), sms.Unavailable, "29999"},
 		{400, twilioError("123456", 400), sms.RejectedNumber, "(unreadable)"},
-		{400, `{"code":-1}`, sms.RejectedNumber, "400"},
-		{400, `{"code":"21211"}`, sms.RejectedNumber, "400"},
-		{400, `{"code":21211`, sms.RejectedNumber, "400"},
+		{400, `{"code":-1}`, sms.Unavailable, "400"},
+		{400, `{"code":"21211"}`, sms.Unavailable, "400"},
+		{400, `{"code":21211`, sms.Unavailable, "400"},
+		{404, `<html>`, sms.Unavailable, "404"},
+		{401, `<html>`, sms.RejectedAccount, "401"},
 		{307, `{"code":20003}`, sms.RejectedAccount, "20003"},
 		{502, `<html>`, sms.Unknown, "502"},
 		{503, `<html>`, sms.Unavailable, "503"},

@@ -15,7 +15,7 @@ func (a answer) twilio() (string, error) {
 		if a.whole && json.Unmarshal(a.body, &said) == nil && said.Code > 0 {
 			return "", twilioRefusal(said.Code, OutcomeOf(err))
 		}
-		return "", err
+		return "", a.codeless()
 	}
 	var said struct {
 		SID       string `json:"sid"`

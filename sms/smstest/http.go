@@ -19,6 +19,7 @@ type HTTP struct {
 	Taken   string   // the body of a 2xx answer that says taken
 	Refused string   // the body of a 2xx answer that says refused, or "" if any 2xx says taken; Echo in it stands for what must not leak
 	Secrets []string // of the configuration, which no error may hold
+	Coded   bool     // the far side's refusals have codes of its own, so that one without is not the far side's
 }
 
 // Echo stands within HTTP.Refused where the far side repeats what was sent: where that must be inside of a JSON string, since
@@ -116,8 +117,12 @@ func RunHTTP(t *testing.T, p HTTP) {
 
 func (p HTTP) faults() []fault {
 	var all []fault
+	refused := rekey.ErrRejected
+	if p.Coded {
+		refused = rekey.ErrUnavailable
+	}
 	for status, want := range map[int]error{
-		400: rekey.ErrRejected, 403: rekey.ErrRejected, 404: rekey.ErrRejected, 422: rekey.ErrRejected,
+		400: refused, 403: refused, 404: refused, 422: refused,
 		401: rekey.ErrUnavailable, 402: rekey.ErrUnavailable, 408: rekey.ErrUnavailable, 429: rekey.ErrUnavailable,
 		503: rekey.ErrUnavailable, 301: rekey.ErrUnavailable, 307: rekey.ErrUnavailable, 308: rekey.ErrUnavailable,
 		302: rekey.ErrUnknown, 303: rekey.ErrUnknown, 500: rekey.ErrUnknown, 502: rekey.ErrUnknown, 504: rekey.ErrUnknown,
