@@ -100,6 +100,7 @@ func (l *loaded) inUse() error {
 	}
 	if l.Limits.ServiceSpendDay > 0 {
 		faults = append(faults, l.unpriced()...)
+		faults = append(faults, l.unaffordable()...)
 	}
 	for _, name := range l.used() {
 		if p := l.SMS.Providers[name]; l.SMS.ReceiptFailover && l.reports(name) && p.Type == "http" && p.ReceiptMobile == "" {
@@ -144,14 +145,43 @@ func (c *config) unpriced() (faults []error) {
 	return faults
 }
 
-// destinations is how the numbers begin that each provider may be handed: digits of E.164, "" for any.
-func (c *config) destinations() map[string][]string {
-	all := map[string][]string{}
-	hand := func(order []string, prefix string) {
-		for _, name := range ranks(order) {
-			if !slices.Contains(all[name], prefix) {
-				all[name] = append(all[name], prefix)
+// unaffordable is a fault if a message takes more from the day's spend than there is on a whole day, so that none would
+// ever be sent: what its two dearest providers charge for one part, by what is known of its number.
+func (c *config) unaffordable() (faults []error) {
+	for _, w := range c.ways() {
+		var charged []int64
+		for _, name := range ranks(w.order) {
+			if p := c.SMS.Providers[name]; p != nil {
+				charged = append(charged, priceFor(p.Price, w.prefix))
 			}
+		}
+		slices.Sort(charged)
+		var most int64
+		for _, price := range charged[max(0, len(charged)-2):] {
+			most += price
+		}
+		if most > c.Limits.ServiceSpendDay {
+			whose := ""
+			if w.prefix != "" {
+				whose = " to +" + w.prefix
+			}
+			faults = append(faults, fmt.Errorf("limits.service_spend_day: a message%s may cost %s, by its dearest providers, so that none would ever be sent; write more", whose, spellAmount(most)))
+		}
+	}
+	return faults
+}
+
+// way is an order of providers, and how the numbers begin whose messages take it: digits of E.164, "" for any.
+type way struct {
+	prefix string
+	order  []string
+}
+
+// ways is every way that messages to the countries in numbers.allow may take, those of single prefixes first.
+func (c *config) ways() (all []way) {
+	add := func(prefix string, order []string) {
+		if !slices.ContainsFunc(all, func(w way) bool { return w.prefix == prefix }) { // countries may share a calling code
+			all = append(all, way{prefix, order})
 		}
 	}
 	for _, region := range c.Numbers.Allow {
@@ -165,10 +195,21 @@ func (c *config) destinations() map[string][]string {
 			case strings.HasPrefix(calling, prefix) && len(prefix) > len(longest):
 				longest, order = prefix, route
 			case strings.HasPrefix(prefix, calling):
-				hand(route, prefix)
+				add(prefix, route)
 			}
 		}
-		hand(order, calling)
+		add(calling, order)
+	}
+	return all
+}
+
+// destinations is how the numbers begin that each provider may be handed: digits of E.164, "" for any.
+func (c *config) destinations() map[string][]string {
+	all := map[string][]string{}
+	for _, w := range c.ways() {
+		for _, name := range ranks(w.order) {
+			all[name] = append(all[name], w.prefix)
+		}
 	}
 	return all
 }

@@ -17,6 +17,10 @@ func TestT44_EveryFaultIsFoundAndSaysHowToMendIt(t *testing.T) {
 	}
 	encode := base64.StdEncoding.EncodeToString
 	text := encode([]byte("please change me in production, please!"))
+	var three string
+	for name, price := range map[string]string{"a": "\"0.05\"", "b": "\"0.1\"", "c": "{\"1\" = \"0.2\", \"861\" = \"0.01\", \"*\" = \"0.2\"}"} {
+		three += "[sms.providers." + name + "]\ntype = \"http\"\nurl = \"http://127.0.0.1/\"\nprice = " + price + "\n"
+	}
 	spending := "limits.service_spend_day = \"10\"\nsms.order = [\"a\"]\n[sms.providers.a]\ntype = \"http\"\nurl = \"http://127.0.0.1/\"\n"
 	tests := []struct {
 		name string
@@ -331,6 +335,12 @@ index_key = "` + otherKey + `"`, "",
 			`7: sms.providers.a.price: says nothing of numbers that begin with 861, and limits.service_spend_day stops nothing without; add them, or "*" for all others`},
 		{"spend everywhere", spending + "price = {\"86\" = \"0.3\"}", "REKEY_NUMBERS_PLAN=* REKEY_NUMBERS_ALLOW=*",
 			`6: sms.providers.a.price: says nothing of some countries in numbers.allow, and limits.service_spend_day stops nothing without; add "*" for all others`},
+		{"a day's spend that is less than two providers cost", "limits.service_spend_day = \"0.25\"\nsms.order = [\"a\", \"b|c\"]\nsms.routes = {\"8613\" = [\"a\"]}\n" + three, "",
+			`1: limits.service_spend_day: a message to +86 may cost 0.3, by its dearest providers, so that none would ever be sent; write more`},
+		{"a day's spend that is less than a message costs anywhere", "limits.service_spend_day = \"0.05\"\nsms.order = [\"b\"]\n" + three, "REKEY_NUMBERS_PLAN=* REKEY_NUMBERS_ALLOW=*",
+			`1: limits.service_spend_day: a message may cost 0.1, by its dearest providers, so that none would ever be sent; write more`},
+		{"a day's spend that is less than a message to two countries costs", "limits.service_spend_day = \"0.15\"\nsms.order = [\"b\"]\nsms.routes = {\"1\" = [\"c\"]}\n" + three, "REKEY_NUMBERS_PLAN=* REKEY_NUMBERS_ALLOW=CN,US,CA",
+			`1: limits.service_spend_day: a message to +1 may cost 0.2, by its dearest providers, so that none would ever be sent; write more`},
 		{"sign with brackets", "[sms]\nsign = \"【a】\"", "",
 			`2: sms.sign: write at most 20 printable characters, without 【】`},
 
