@@ -1,6 +1,9 @@
 package main
 
 import (
+	"encoding/json"
+	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -12,6 +15,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"rekey/sms"
 )
@@ -177,6 +181,49 @@ func TestT36_AVendorThatRepeatsEverythingPutsNothingIntoTheLog(t *testing.T) {
 	for _, name := range names {
 		if !strings.Contains(s.printed(), `"provider":"`+name+`"`) {
 			t.Errorf("the log says nothing of %s", name)
+		}
+	}
+}
+
+// TestT36_WhatAGatewaySaysBeyondItsAnswerIsNotLogged has one that counts characters where HTTP counts bytes, as some do: the
+// rest of its answer reaches a connection that waits for nothing, of which net/http itself writes a line with all of it.
+func TestT36_WhatAGatewaySaysBeyondItsAnswerIsNotLogged(t *testing.T) {
+	t.Parallel()
+	const mobile = "13872640962"
+	code, hungUp := make(chan string, 1), make(chan struct{})
+	gateway := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var m message
+		if err := json.NewDecoder(r.Body).Decode(&m); err != nil {
+			t.Error(err)
+		}
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		answer := "已发送：" + m.Mobile + " " + m.Code
+		fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len([]rune("已发送：")), answer)
+		io.Copy(io.Discard, conn) // until rekey has read the rest, and hangs up
+		code <- m.Code
+		close(hungUp)
+	}))
+	t.Cleanup(gateway.Close)
+	s := serve(t, t.TempDir(), []string{mobile}, "REKEY_SMS_PROVIDERS_G1_TYPE=http", "REKEY_SMS_PROVIDERS_G1_URL="+gateway.URL, "REKEY_SMS_ORDER=g1")
+	if sent := s.send(mobile); sent.Errno != "0" {
+		t.Fatalf("send answers %+v", sent)
+	}
+	select {
+	case <-hungUp:
+	case <-time.After(time.Minute):
+		t.Fatal("the connection is kept, though what came on it was no answer")
+	}
+	s.stop(syscall.SIGTERM)
+	s.wait()
+	expectNone(t, "the log", s.printed(), []string{mobile}, []string{<-code})
+	for line := range strings.Lines(s.printed()) {
+		if !json.Valid([]byte(line)) {
+			t.Errorf("a line that is no record: %q", line)
 		}
 	}
 }
