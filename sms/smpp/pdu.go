@@ -211,7 +211,7 @@ const (
 
 var errMalformed = errors.New("a deliver_sm is malformed")
 
-// readDelivery reads the body of a deliver_sm. Every field is held to its bounds; the slices share body's memory.
+// readDelivery reads the body of a deliver_sm. Every mandatory field is held to its bounds; the slices share body's memory.
 func readDelivery(body []byte) (delivery, error) {
 	d := delivery{state: -1}
 	f := fields{rest: body}
@@ -228,6 +228,12 @@ func readDelivery(body []byte) (delivery, error) {
 	d.dataCoding = f.octet()
 	f.octet()
 	d.text = f.octets(int(f.octet()))
+	if f.bad {
+		return delivery{}, errMalformed
+	}
+	// What follows is read as far as it is optional parameters: some SMSCs put a NUL behind short_message
+	// (github.com/praekelt/python-smpp/pull/7) or cut a parameter off (github.com/opentelecoms-org/jsmpp/issues/214), and
+	// send again what is refused for it.
 	for len(f.rest) > 0 && !f.bad {
 		tag, length := f.short(), f.short()
 		value := f.octets(length)
@@ -246,9 +252,6 @@ func readDelivery(body []byte) (delivery, error) {
 		case tag == tagMessagePayload && len(d.text) == 0:
 			d.text = value
 		}
-	}
-	if f.bad {
-		return delivery{}, errMalformed
 	}
 	return d, nil
 }

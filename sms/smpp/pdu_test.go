@@ -97,6 +97,8 @@ func FuzzReceipt(f *testing.F) {
 		body := "\x00\x00\x00\x00\x00\x00\x00\x04" + head + string(rune(len(text))) + text
 		f.Add([]byte(body))
 		f.Add([]byte(body + "\x00\x1e\x00\x04abc\x00\x04\x27\x00\x01\x02\x04\x23\x00\x03\x03\x00\x0b"))
+		wide := ucs2(text[:min(len(text), 60)])
+		f.Add([]byte("\x00\x00\x00\x00\x00\x00\x00\x04\x00\x00\x00\x00\x00\x00\x08\x00" + string(rune(len(wide))) + wide))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		d, err := readDelivery(body)
@@ -120,10 +122,15 @@ func FuzzReceipt(f *testing.F) {
 		if s, ok := stateOf(word); !ok || s != r.State {
 			t.Errorf("state %d with the word %q", r.State, word)
 		}
-		if !bytes.Contains(body, []byte(r.ID)) {
+		if !bytes.Contains(bytes.ReplaceAll(body, []byte{0}, nil), []byte(r.ID)) { // in UCS-2 with a NUL before each letter
 			t.Errorf("an id that is not there: %q", r.ID)
 		}
 	})
+}
+
+// ucs2 writes ASCII in UCS-2.
+func ucs2(text string) string {
+	return "\x00" + strings.Join(strings.Split(text, ""), "\x00")
 }
 
 func FuzzReceiptText(f *testing.F) {

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"strings"
+	"unicode/utf16"
 )
 
 // Receipt is an SMSC's delivery receipt for one short message.
@@ -63,7 +64,7 @@ func readReceipt(d delivery) (r Receipt, ok bool) {
 	if kind := d.class & classType; kind != classReceipt && kind != classIntermediate && d.receiptID == "" {
 		return Receipt{}, false
 	}
-	id, stat, code := readReceiptText(string(d.text))
+	id, stat, code := readReceiptText(receiptText(d))
 	if d.receiptID != "" {
 		id = d.receiptID
 	}
@@ -84,6 +85,19 @@ func readReceipt(d delivery) (r Receipt, ok bool) {
 		r.Code += ":" + code
 	}
 	return r, true
+}
+
+// receiptText is the text of a receipt. With data_coding 8 it is in UCS-2, or still in ASCII, where the SMSC says of the
+// receipt what was said of the message (github.com/farhadi/node-smpp/issues/68); its first letter tells which.
+func receiptText(d delivery) string {
+	if d.dataCoding != 8 || len(d.text) < 2 || d.text[0] != 0 {
+		return string(d.text)
+	}
+	units := make([]uint16, len(d.text)/2)
+	for i := range units {
+		units[i] = binary.BigEndian.Uint16(d.text[2*i:])
+	}
+	return string(utf16.Decode(units))
 }
 
 // readReceiptText reads the fields id, stat and err of the text that appendix B proposes:

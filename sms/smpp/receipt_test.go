@@ -63,35 +63,46 @@ func TestReceiptsByParameterAndByText(t *testing.T) {
 		text       string
 		parameters [][]byte
 		want       smpp.Receipt
+		coding     byte
 	}{
-		{"the text of appendix B", 4, sample, nil, smpp.Receipt{ID: "0123456789", State: smpp.Delivered, Code: "DELIVRD"}},
+		{"the text of appendix B", 4, sample, nil, smpp.Receipt{ID: "0123456789", State: smpp.Delivered, Code: "DELIVRD"}, 0},
 		{"other case, order and spaces", 4, "STAT: undeliv  ID: 7f3A Err:01b", nil,
-			smpp.Receipt{ID: "7f3A", State: smpp.Undeliverable, Code: "UNDELIV:01b"}},
-		{"only what is needed", 4, "id:1 stat:EXPIRED", nil, smpp.Receipt{ID: "1", State: smpp.Expired, Code: "EXPIRED"}},
-		{"words of the states in full", 4, "id:1 stat:ENROUTE", nil, smpp.Receipt{ID: "1", State: smpp.Enroute, Code: "ENROUTE"}},
+			smpp.Receipt{ID: "7f3A", State: smpp.Undeliverable, Code: "UNDELIV:01b"}, 0},
+		{"only what is needed", 4, "id:1 stat:EXPIRED", nil, smpp.Receipt{ID: "1", State: smpp.Expired, Code: "EXPIRED"}, 0},
+		{"words of the states in full", 4, "id:1 stat:ENROUTE", nil, smpp.Receipt{ID: "1", State: smpp.Enroute, Code: "ENROUTE"}, 0},
 		{"nothing of the repeated text counts", 4, "id:1 stat:REJECTD err:0 text:id:2 stat:DELIVRD err:5", nil,
-			smpp.Receipt{ID: "1", State: smpp.Rejected, Code: "REJECTD"}},
+			smpp.Receipt{ID: "1", State: smpp.Rejected, Code: "REJECTD"}, 0},
 		{"parameters", 4, "", [][]byte{smpptest.TLV(0x1e, "abc-1\x00"), smpptest.TLV(0x427, "\x05"), smpptest.TLV(0x423, "\x03\x00\x0b")},
-			smpp.Receipt{ID: "abc-1", State: smpp.Undeliverable, Code: "UNDELIV:011"}},
+			smpp.Receipt{ID: "abc-1", State: smpp.Undeliverable, Code: "UNDELIV:011"}, 0},
 		{"parameters go before the text", 4, sample, [][]byte{smpptest.TLV(0x1e, "abc-2\x00"), smpptest.TLV(0x427, "\x03")},
-			smpp.Receipt{ID: "abc-2", State: smpp.Expired, Code: "EXPIRED"}},
+			smpp.Receipt{ID: "abc-2", State: smpp.Expired, Code: "EXPIRED"}, 0},
 		{"an id as parameter, the state as text", 4, "id:99 stat:UNKNOWN", [][]byte{smpptest.TLV(0x1e, "63\x00")},
-			smpp.Receipt{ID: "63", State: smpp.UnknownState, Code: "UNKNOWN"}},
+			smpp.Receipt{ID: "63", State: smpp.UnknownState, Code: "UNKNOWN"}, 0},
 		{"parameters without the receipt's class", 0, "", [][]byte{smpptest.TLV(0x1e, "x\x00"), smpptest.TLV(0x427, "\x02")},
-			smpp.Receipt{ID: "x", State: smpp.Delivered, Code: "DELIVRD"}},
+			smpp.Receipt{ID: "x", State: smpp.Delivered, Code: "DELIVRD"}, 0},
 		{"an id without its NUL", 4, "", [][]byte{smpptest.TLV(0x1e, "x"), smpptest.TLV(0x427, "\x02")},
-			smpp.Receipt{ID: "x", State: smpp.Delivered, Code: "DELIVRD"}},
-		{"an intermediate notification", 0x20, "id:5 stat:ACCEPTD", nil, smpp.Receipt{ID: "5", State: smpp.Accepted, Code: "ACCEPTD"}},
+			smpp.Receipt{ID: "x", State: smpp.Delivered, Code: "DELIVRD"}, 0},
+		{"an intermediate notification", 0x20, "id:5 stat:ACCEPTD", nil, smpp.Receipt{ID: "5", State: smpp.Accepted, Code: "ACCEPTD"}, 0},
 		{"the text as message_payload", 4, "", [][]byte{smpptest.TLV(0x424, sample)},
-			smpp.Receipt{ID: "0123456789", State: smpp.Delivered, Code: "DELIVRD"}},
+			smpp.Receipt{ID: "0123456789", State: smpp.Delivered, Code: "DELIVRD"}, 0},
 		{"unknown parameters", 4, sample, [][]byte{smpptest.TLV(0x1400, "vendor"), smpptest.TLV(0x0005, "")},
-			smpp.Receipt{ID: "0123456789", State: smpp.Delivered, Code: "DELIVRD"}},
+			smpp.Receipt{ID: "0123456789", State: smpp.Delivered, Code: "DELIVRD"}, 0},
+		{"the text in UCS-2", 4, inUCS2(sample), nil, smpp.Receipt{ID: "0123456789", State: smpp.Delivered, Code: "DELIVRD"}, 8},
+		{"a long text in UCS-2 as message_payload", 4, "", [][]byte{smpptest.TLV(0x424, inUCS2(sample+"，用于重置密码"))},
+			smpp.Receipt{ID: "0123456789", State: smpp.Delivered, Code: "DELIVRD"}, 8},
+		{"half a character at the end of UCS-2", 4, inUCS2("id:1 stat:EXPIRED text:码")[:47], nil,
+			smpp.Receipt{ID: "1", State: smpp.Expired, Code: "EXPIRED"}, 8},
+		{"the text in ASCII that is said to be UCS-2", 4, sample, nil, smpp.Receipt{ID: "0123456789", State: smpp.Delivered, Code: "DELIVRD"}, 8},
+		{"a NUL behind the text", 4, sample, [][]byte{{0}}, smpp.Receipt{ID: "0123456789", State: smpp.Delivered, Code: "DELIVRD"}, 0},
+		{"half a parameter's head", 4, sample, [][]byte{{0, 0x1e}}, smpp.Receipt{ID: "0123456789", State: smpp.Delivered, Code: "DELIVRD"}, 0},
+		{"a parameter beyond the end", 4, sample, [][]byte{smpptest.TLV(0x427, "\x03"), []byte("\x00\x1e\x00\x40abc")},
+			smpp.Receipt{ID: "0123456789", State: smpp.Expired, Code: "EXPIRED"}, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				l, receipts := bound(t)
-				n := l.Deliver(c.class, c.text, c.parameters...)
+				n := l.DeliverAs(c.class, c.coding, c.text, c.parameters...)
 				answered(t, l, deliverResp, 0, n, "\x00")
 				c.want.To = "8613900000000"
 				if got := receipts(); len(got) != 1 || got[0] != c.want {
@@ -100,6 +111,15 @@ func TestReceiptsByParameterAndByText(t *testing.T) {
 			})
 		})
 	}
+}
+
+// inUCS2 writes a text of the Basic Multilingual Plane in UCS-2.
+func inUCS2(text string) string {
+	var octets []byte
+	for _, r := range text {
+		octets = binary.BigEndian.AppendUint16(octets, uint16(r))
+	}
+	return string(octets)
 }
 
 func TestWhatIsNoReceiptIsAnsweredAndDropped(t *testing.T) {
@@ -134,11 +154,8 @@ func TestAMalformedDeliveryIsRefusedForGood(t *testing.T) {
 		l, receipts := bound(t)
 		for _, body := range []string{
 			"", "\x00", strings.Repeat("x", 300), strings.Repeat("\x00", 16),
-			strings.Repeat("\x00", 16) + "\xff" + "short",                            // sm_length beyond the end
-			strings.Repeat("\x00", 17) + "\x00\x1e\x00\x40abc",                       // a parameter beyond the end
-			strings.Repeat("\x00", 17) + "\x00\x1e",                                  // half a parameter's head
-			"\x00\x01\x01" + strings.Repeat("9", 30) + strings.Repeat("\x00", 15),    // source_addr over its bound
-			strings.Repeat("\x00", 17) + "\x04\x27\x00\x01\x02" + "\x00\x1e\xff\xff", // a good parameter, then a bad one
+			strings.Repeat("\x00", 16) + "\xff" + "short",                         // sm_length beyond the end
+			"\x00\x01\x01" + strings.Repeat("9", 30) + strings.Repeat("\x00", 15), // source_addr over its bound
 		} {
 			n := l.Request(5, []byte(body))
 			answered(t, l, deliverResp, 0x65, n, "\x00")

@@ -211,13 +211,19 @@ func (l *Link) Request(command uint32, body []byte) uint32 {
 	return n
 }
 
-// Deliver sends a deliver_sm with this esm_class, text and optional parameters, and returns its sequence number.
+// Deliver sends a deliver_sm with this esm_class, text and optional parameters, and returns its sequence number. The text is
+// of data_coding 0.
 func (l *Link) Deliver(class byte, text string, parameters ...[]byte) uint32 {
+	return l.DeliverAs(class, 0, text, parameters...)
+}
+
+// DeliverAs is Deliver with a data_coding.
+func (l *Link) DeliverAs(class, coding byte, text string, parameters ...[]byte) uint32 {
 	body := []byte{0, 1, 1}
 	body = append(body, "8613900000000\x00"...)
 	body = append(body, 5, 0)
 	body = append(body, "REKEY\x00"...)
-	body = append(body, class, 0, 0, 0, 0, 0, 0, 0, 0, byte(len(text)))
+	body = append(body, class, 0, 0, 0, 0, 0, 0, coding, 0, byte(len(text)))
 	body = append(body, text...)
 	for _, p := range parameters {
 		body = append(body, p...)
@@ -397,7 +403,7 @@ func (l *Link) submit(p PDU) {
 	if digits, ok := strings.CutPrefix(s.Destination, "1/1/"); !ok || len(digits) < 6 || strings.Trim(digits, "0123456789") != "" {
 		l.fail("the destination is no number in E.164 without its plus")
 	}
-	if n == 0 || n > 160 || s.Encoding == 8 && n > 140 || s.Encoding != 0 && s.Encoding != 8 || s.Class&^0x40 != 0 || s.Registered > 1 {
+	if n == 0 || n > 160 || s.Encoding == 8 && n > 140 || s.Encoding != 0 && s.Encoding != 3 && s.Encoding != 8 || s.Class&^0x40 != 0 || s.Registered > 1 {
 		l.fail("%d octets in encoding %d with esm_class %#x, registered_delivery %d", n, s.Encoding, s.Class, s.Registered)
 	}
 	l.mu.Lock()
