@@ -118,6 +118,7 @@ func (everybody) SetPassword(context.Context, rekey.Account, string) error {
 // TestT31_NoMessageIsLostOverAFlappingPair sends 10,000 messages through two gateways that fail in every way, in turns and
 // for long spells. Each ends in exactly one event with a definite outcome, which is what the gateways know too: no person
 // gets more than two texts, both with one code; whoever is told of a failure got none; whoever is told of success got one.
+// The day's spend is what the events say (T29).
 func TestT31_NoMessageIsLostOverAFlappingPair(t *testing.T) {
 	const messages, people = 10_000, 32
 	gateways := map[string]*gateway{"first": newGateway(t, 0), "second": newGateway(t, 4)}
@@ -161,6 +162,7 @@ func TestT31_NoMessageIsLostOverAFlappingPair(t *testing.T) {
 		t.Fatal(err)
 	}
 
+	began := time.Now()
 	answers := make([]error, messages)
 	mobile := func(i int) string { return fmt.Sprintf("138%08d", i) }
 	var all sync.WaitGroup
@@ -177,6 +179,7 @@ func TestT31_NoMessageIsLostOverAFlappingPair(t *testing.T) {
 	}
 
 	outcomes := map[string]int{}
+	var spent int64
 	for i, answer := range answers {
 		m := mobile(i)
 		events := told.delivered[m]
@@ -215,6 +218,17 @@ func TestT31_NoMessageIsLostOverAFlappingPair(t *testing.T) {
 		if want := int64(10 * len(got)); e.Price < want {
 			t.Errorf("message %d: %d texts for %d", i, len(got), e.Price)
 		}
+		spent += e.Price
+	}
+	look, err := codes.Take(t.Context(), rekey.Charge{
+		Name: keys.Name("budget", "spend of the service"), Kind: rekey.Daily, Limit: limits.ServiceSpendDay,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// What was taken of the day's money and not given back is what the events say; a new day begins at nothing.
+	if used := look.Used[0]; used != spent && began.UTC().YearDay() == time.Now().UTC().YearDay() {
+		t.Errorf("the events come to %d, and %d of the day's spend are used", spent, used)
 	}
 	for _, outcome := range []string{"ok", "unknown", rekey.NotDelivered.String()} {
 		if outcomes[outcome] == 0 {
