@@ -40,11 +40,13 @@ func isTwilioMessage(s string) bool { return isTwilioSID(s, "SM") || isTwilioSID
 
 // twilioRefusal is what a code says; otherwise, if it is not known, decides.
 func twilioRefusal(code int, otherwise Outcome) *Refusal {
-	r := &Refusal{Code: VendorCode(strconv.Itoa(code))}
-	if r.Outcome, r.Detail = twilioOutcome(code); r.Outcome == 0 {
-		r.Outcome, r.Detail = otherwise, "its code is not known here; see https://www.twilio.com/docs/api/errors"
+	// A code that is known is one of a few, however many digits it has; any other might be ours (T36).
+	if outcome, detail := twilioOutcome(code); outcome != 0 {
+		return &Refusal{Outcome: outcome, Code: strconv.Itoa(code), Detail: detail}
 	}
-	return r
+	return &Refusal{
+		Outcome: otherwise, Code: VendorCode(strconv.Itoa(code)), Detail: "its code is not known here; see https://www.twilio.com/docs/api/errors",
+	}
 }
 
 // twilioOutcome is what a code says, and what an operator should do; 0: the code is not known. The table is in the comment
@@ -66,8 +68,8 @@ func twilioOutcome(code int) (Outcome, string) {
 	case 30450, 60410:
 		return RejectedNumber, "the vendor holds messages to this prefix to be fraud, and blocks them for a while"
 
-	case 10001, 30002:
-		return RejectedAccount, "the account is not active or suspended; see the vendor's console"
+	case 10001, 20005, 20010, 30002, 90010:
+		return RejectedAccount, "the account is not active or suspended, or its funds have run out; see the vendor's console"
 	case 20003, 20008, 20403, 20404, 70051:
 		return RejectedAccount, "account_sid and auth_token do not go together, or the account is closed"
 	case 21212, 21601, 21603, 21606, 21659, 21660, 21661, 30042:

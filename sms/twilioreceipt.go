@@ -44,7 +44,7 @@ func (t *Twilio) Pushed(_ context.Context, r *http.Request, body []byte) (Push, 
 		report.Message = id
 	}
 	switch form.Get("MessageStatus") {
-	case "accepted", "scheduled", "queued", "sending", "sent":
+	case "accepted", "scheduled", "queued", "sending", "sent", "partially_delivered":
 		report.State = Pending
 	case "delivered", "read":
 		report.State = Delivered

@@ -73,7 +73,7 @@ func TestTwilioReceiptsAreTiedToTheirMessage(t *testing.T) {
 	t.Parallel()
 	account, p := twilioAccount(), newTwilio(t, sms.TwilioConfig{})
 	for status, want := range map[string]sms.DeliveryState{
-		"accepted": sms.Pending, "scheduled": sms.Pending, "queued": sms.Pending, "sending": sms.Pending, "sent": sms.Pending,
+		"accepted": sms.Pending, "scheduled": sms.Pending, "queued": sms.Pending, "sending": sms.Pending, "sent": sms.Pending, "partially_delivered": sms.Pending,
 		"delivered": sms.Delivered, "read": sms.Delivered, "undelivered": sms.Undelivered, "failed": sms.Undelivered, "canceled": sms.Undelivered,
 	} {
 		form := twilioStatus(status)
