@@ -81,8 +81,9 @@ type Client struct {
 	mu      sync.Mutex
 	session *session      // nil: not bound
 	trouble *Error        // why not, of the last attempt; nil: none has ended yet
+	failed  bool          // the last attempt did not come to a link; false: one was there, and ended
 	next    time.Time     // when the next attempt begins; zero: one is being made
-	changed chan struct{} // closed when one of the three changes
+	changed chan struct{} // closed when one of the four changes
 }
 
 // NewClient makes a client. It does no I/O.
@@ -137,7 +138,7 @@ func (c *Client) Close() error {
 		s := c.session
 		c.mu.Unlock()
 		if s != nil {
-			c.endErr = s.unbind(c.c.Window)
+			c.endErr = s.unbind()
 		}
 		c.stop()
 		c.running.Wait()
@@ -146,18 +147,15 @@ func (c *Client) Close() error {
 }
 
 // unbind ends the session in order: the window empties, then the SMSC is told.
-func (s *session) unbind(window int) error {
-	drain := time.NewTimer(drainTimeout)
-	defer drain.Stop()
+func (s *session) unbind() error {
 	var err error
-	for held := 0; held < window && err == nil; held++ {
-		select {
-		case s.slots <- struct{}{}: // nobody holds this place any more
-		case <-s.done:
-			return nil
-		case <-drain.C:
-			err = fmt.Errorf("the link was closed while %d messages had no answer yet", window-held)
-		}
+	if n := s.drain(drainTimeout); n > 0 {
+		err = fmt.Errorf("the link was closed while %d messages had no answer yet", n)
+	}
+	select {
+	case <-s.done:
+		return nil
+	default:
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), unbindTimeout)
 	defer cancel()
@@ -169,8 +167,8 @@ func (s *session) unbind(window int) error {
 }
 
 // Submit hands m to the SMSC and returns the id that it gave it, which is empty if it gave none. It waits for a link, a
-// place in the window and the answer until ctx ends; it does not wait for what can't come in that time, nor for a link that
-// is made again in more than a second: others may take the message at once. The message is submitted at most once. The error is an *Error.
+// place in the window and the answer until ctx ends; it does not wait for what can't come in that time, nor for more than a
+// second for a link that could not be made before: others may take the message at once. The message is submitted at most once. The error is an *Error.
 func (c *Client) Submit(ctx context.Context, m Message) (id string, err error) {
 	bytes, err := submitPDU(m)
 	if err != nil {
@@ -183,8 +181,10 @@ func (c *Client) Submit(ctx context.Context, m Message) (id string, err error) {
 		}
 		select {
 		case s.slots <- struct{}{}:
-		case <-s.done:
+		case <-s.leaving:
 			continue // with the next session
+		case <-s.done:
+			continue
 		case <-c.closing.Done():
 			return "", &Error{Stage: NotSent, Cause: errClosed}
 		case <-ctx.Done():
@@ -226,11 +226,13 @@ func (c *Client) Bound(ctx context.Context) error {
 	return err
 }
 
-// bound waits for a session, and not for an attempt to bind that is further away than patience.
+// bound waits for a session, and not for an attempt to bind that is further away than patience. An attempt that follows on
+// one that failed may fail as slowly: no more than patience is spent on it either.
 func (c *Client) bound(ctx context.Context, patience time.Duration) (*session, error) {
+	var lost <-chan time.Time // when patience is lost with attempts
 	for {
 		c.mu.Lock()
-		s, trouble, next, changed := c.session, c.trouble, c.next, c.changed
+		s, trouble, failed, next, changed := c.session, c.trouble, c.failed, c.next, c.changed
 		c.mu.Unlock()
 		if trouble == nil {
 			trouble = &Error{Stage: NotBound}
@@ -245,6 +247,7 @@ func (c *Client) bound(ctx context.Context, patience time.Duration) (*session, e
 			return nil, trouble
 		case s != nil:
 			select {
+			case <-s.leaving:
 			case <-s.done: // run will see that too
 			default:
 				return s, nil
@@ -255,9 +258,15 @@ func (c *Client) bound(ctx context.Context, patience time.Duration) (*session, e
 			if deadline, ok := ctx.Deadline(); time.Until(next) > patience || ok && deadline.Before(next) {
 				return nil, trouble
 			}
+		case failed && lost == nil:
+			timer := time.NewTimer(patience)
+			defer timer.Stop()
+			lost = timer.C
 		}
 		select {
 		case <-changed:
+		case <-lost:
+			return nil, trouble
 		case <-c.closing.Done():
 		case <-ctx.Done():
 		}
@@ -265,10 +274,10 @@ func (c *Client) bound(ctx context.Context, patience time.Duration) (*session, e
 }
 
 // set changes the state that bound looks at.
-func (c *Client) set(s *session, trouble *Error, next time.Time) {
+func (c *Client) set(s *session, trouble *Error, failed bool, next time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.session, c.trouble, c.next = s, trouble, next
+	c.session, c.trouble, c.failed, c.next = s, trouble, failed, next
 	close(c.changed)
 	c.changed = make(chan struct{})
 }
@@ -288,10 +297,11 @@ func (c *Client) run(ctx context.Context) {
 	var pause backoff
 	for {
 		s, trouble := c.bind(ctx)
-		if trouble == nil {
+		failed := trouble != nil
+		if !failed {
 			c.c.Log.Info("bound to the SMSC", "address", c.c.Address)
 			since := time.Now()
-			c.set(s, nil, time.Time{})
+			c.set(s, nil, false, time.Time{})
 			select {
 			case <-s.done:
 			case <-ctx.Done():
@@ -304,7 +314,7 @@ func (c *Client) run(ctx context.Context) {
 			}
 		}
 		wait := pause.next(refusesAccount(trouble.Status))
-		c.set(nil, trouble, time.Now().Add(wait))
+		c.set(nil, trouble, failed, time.Now().Add(wait))
 		if c.closing.Err() != nil {
 			return
 		}
@@ -312,7 +322,7 @@ func (c *Client) run(ctx context.Context) {
 		timer := time.NewTimer(wait)
 		select {
 		case <-timer.C:
-			c.set(nil, trouble, time.Time{})
+			c.set(nil, trouble, failed, time.Time{})
 		case <-ctx.Done():
 			timer.Stop()
 			return

@@ -182,6 +182,44 @@ func TestTheWaitBeforeBindingAgainGrowsAndDiffers(t *testing.T) {
 	})
 }
 
+// TestAnAttemptThatHangsIsNotWaitedForTwice has an SMSC that nothing comes back from: an attempt lasts for ten seconds, which
+// is longer than a message has.
+func TestAnAttemptThatHangsIsNotWaitedForTwice(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var there atomic.Bool
+		_, client := open(t, smpptest.Config{}, func(c *smpp.Config) {
+			dial := c.Dial
+			c.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+				if there.Load() {
+					time.Sleep(500 * time.Millisecond)
+					return dial(ctx, network, address)
+				}
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}
+		})
+		time.Sleep(11 * time.Second) // the second attempt hangs
+		start := time.Now()
+		_, err := submit(t, client, canaryText, 5*time.Second)
+		check(t, err, smpp.NotBound, 0)
+		if waited := time.Since(start); waited != time.Second {
+			t.Errorf("waited %v for an attempt like one that had failed", waited)
+		}
+		time.Sleep(9 * time.Second) // the third comes within a second
+		there.Store(true)
+		for {
+			if _, err := submit(t, client, canaryText, 5*time.Second); err == nil {
+				break
+			}
+			if time.Since(start) > time.Minute {
+				t.Fatal("no message is sent once the SMSC is there again")
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+	})
+}
+
 func TestALinkThatLastedIsMadeAgainSoon(t *testing.T) {
 	t.Parallel()
 	for lasted, soon := range map[time.Duration]bool{time.Second: false, time.Minute: true} {
@@ -252,6 +290,32 @@ func TestADeadLinkIsFoundAndMadeAnew(t *testing.T) {
 				t.Errorf("%v, over %d links", err, len(smsc.Links()))
 			}
 		})
+	})
+}
+
+func TestASilentLinkIsAskedAfterHalfAMinute(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var asked []time.Time
+		_, client := open(t, smpptest.Config{Deaf: func() bool {
+			asked = append(asked, time.Now())
+			return false
+		}}, nil)
+		time.Sleep(time.Second) // so that the silence does not begin with the link
+		if _, err := submit(t, client, canaryText, time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		since := time.Now()
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		if len(asked) != 4 {
+			t.Fatalf("asked %d times in two minutes", len(asked))
+		}
+		for i, at := range asked {
+			if got, want := at.Sub(since), time.Duration(i+1)*30*time.Second; got != want {
+				t.Errorf("asked after %v, want %v", got, want)
+			}
+		}
 	})
 }
 

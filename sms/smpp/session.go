@@ -2,6 +2,7 @@ package smpp
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -12,17 +13,9 @@ import (
 	"time"
 )
 
-// The timers of a link, whose values the specification leaves open.
-const (
-	// enquireEvery is the silence after which the SMSC is asked whether it is there. Vendors hang up after one to five
-	// minutes, firewalls forget a link after as little.
-	enquireEvery = 30 * time.Second
-	// answerTimeout is how long an answer to a bind, an enquire_link or an unbind may take, and a write.
-	answerTimeout = 10 * time.Second
-	// overdue is the age at which a message without an answer ends the link, which gives its place in the window back.
-	// Nobody waits for it any more by then.
-	overdue = time.Minute
-)
+// answerTimeout is how long an answer to a bind, an enquire_link or an unbind may take, and a write. The specification leaves
+// it open.
+const answerTimeout = 10 * time.Second
 
 // Why a link ended. These are causes for a log and for errors.
 var (
@@ -30,9 +23,14 @@ var (
 	errClosed   = errors.New("the client was closed")
 	errUnbound  = errors.New("the SMSC unbound")
 	errSilent   = errors.New("the SMSC does not answer enquire_link")
+	errLeaving  = errors.New("the SMSC ends the link")
 	errOverdue  = errors.New("the SMSC has left a message without an answer for a minute")
 	errNotBound = errors.New("the SMSC says that it is not bound")
 )
+
+// leaveTimeout is how long a link on which nothing more is submitted lasts for the answers that are still to come. New
+// messages wait for the next link meanwhile.
+const leaveTimeout = time.Second
 
 // session is one connection to the SMSC, from its dialling to its end. It has three goroutines: read takes what comes,
 // write sends what is queued, keepalive sees that somebody is there.
@@ -45,6 +43,7 @@ type session struct {
 	probe    chan struct{} // asks keepalive to look at once
 	began    time.Time
 	heard    atomic.Int64  // when the last PDU came, in nanoseconds after began: setting the clock must not make a dead link look alive
+	leaving  chan struct{} // closed when no more messages may be submitted
 	done     chan struct{} // closed at the end
 	running  sync.WaitGroup
 
@@ -58,10 +57,12 @@ type session struct {
 type request struct {
 	bytes    []byte
 	command  command
+	sequence uint32 // once it has left
 	windowed bool
 	last     error       // the session ends for this reason once it is written
 	answer   chan answer // of capacity 1; nil: it is a response, and bytes have their sequence_number
 	left     time.Time   // when it was handed to the connection; zero: it was not
+	writing  bool        // the connection has it, and has not said yet how much of it went out
 	gone     bool        // withdrawn
 }
 
@@ -82,7 +83,7 @@ func newSession(conn net.Conn, window int, received func(Receipt) bool, log *slo
 	s := &session{
 		conn: conn, log: log, received: received,
 		slots: make(chan struct{}, window), queue: make(chan *request, 64), probe: make(chan struct{}, 1),
-		done: make(chan struct{}), pending: map[uint32]*request{}, began: time.Now(),
+		leaving: make(chan struct{}), done: make(chan struct{}), pending: map[uint32]*request{}, began: time.Now(),
 	}
 	s.running.Go(s.read)
 	s.running.Go(s.write)
@@ -90,7 +91,8 @@ func newSession(conn net.Conn, window int, received func(Receipt) bool, log *slo
 	return s
 }
 
-// end ends the session, once: whatever has left is told that no answer will come.
+// end ends the session, once: whatever has left is told that no answer will come. What is being written is told by write,
+// which learns how much of it went out.
 func (s *session) end(cause error) {
 	s.mu.Lock()
 	if s.err != nil {
@@ -98,14 +100,46 @@ func (s *session) end(cause error) {
 		return
 	}
 	s.err = cause
-	unanswered := s.pending
-	s.pending = nil
+	for sequence, r := range s.pending {
+		if !r.writing {
+			delete(s.pending, sequence)
+			r.answer <- answer{err: cause}
+		}
+	}
 	s.mu.Unlock()
 	close(s.done)
 	s.conn.Close()
-	for _, r := range unanswered {
-		r.answer <- answer{err: cause}
+}
+
+// leave ends the session by then, which is called as soon as nothing in the window waits for its answer any more, or after
+// leaveTimeout. Nothing more is submitted. It is for read alone, and its first call counts.
+func (s *session) leave(then func()) {
+	select {
+	case <-s.leaving:
+	default:
+		close(s.leaving)
+		s.running.Go(func() {
+			s.drain(leaveTimeout)
+			then()
+		})
 	}
+}
+
+// drain waits until nobody holds a place in the window, or the session ends, and then holds all of them itself. It returns
+// how many it did not get in time.
+func (s *session) drain(timeout time.Duration) int {
+	late := time.NewTimer(timeout)
+	defer late.Stop()
+	for held := range cap(s.slots) {
+		select {
+		case s.slots <- struct{}{}:
+		case <-s.done:
+			return 0
+		case <-late.C:
+			return cap(s.slots) - held
+		}
+	}
+	return 0
 }
 
 // cause is why the session ended.
@@ -163,10 +197,8 @@ func (s *session) withdraw(r *request) bool {
 func (s *session) forget(r *request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for sequence, p := range s.pending {
-		if p == r {
-			delete(s.pending, sequence)
-		}
+	if s.pending[r.sequence] == r {
+		delete(s.pending, r.sequence)
 	}
 }
 
@@ -216,12 +248,8 @@ func (s *session) write() {
 		}
 		s.conn.SetWriteDeadline(time.Now().Add(answerTimeout)) // fails on a closed connection alone, as Write does
 		n, err := s.conn.Write(batch)
+		s.written(taken, ends, n, err)
 		if err != nil {
-			for i, r := range taken {
-				if ends[i] > n { // an SMSC can do nothing with a part
-					s.unsend(r, err)
-				}
-			}
 			s.end(err)
 			return
 		}
@@ -232,36 +260,55 @@ func (s *session) write() {
 	}
 }
 
-// take gives a request its sequence number and counts it as left, unless it was withdrawn or the session has ended.
+// take gives a request its sequence number and counts it as left, unless it was withdrawn or the session has ended, or is
+// about to and the request is a message.
 func (s *session) take(r *request) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if r.gone || s.err != nil {
 		return false
 	}
+	if r.windowed {
+		select {
+		case <-s.leaving:
+			r.answer <- answer{err: errLeaving, unsent: true}
+			return false
+		default:
+		}
+	}
 	r.left = time.Now()
 	if r.answer == nil {
 		return true
 	}
+	r.writing = true
 	// 1 to 0x7FFFFFFF, each once until all have been used (§5.1.4). One that still waits for its answer is left out, so that
 	// a late answer is never taken for that to another message.
 	for taken := true; taken; {
 		s.sequence = s.sequence%0x7FFFFFFF + 1
 		_, taken = s.pending[s.sequence]
 	}
-	seal(r.bytes, s.sequence)
-	s.pending[s.sequence] = r
+	r.sequence = s.sequence
+	seal(r.bytes, r.sequence)
+	s.pending[r.sequence] = r
 	return true
 }
 
-// unsend tells a request that it did not leave in full.
-func (s *session) unsend(r *request, cause error) {
+// written is told that n octets of a batch went out, which ends lie in, and err if that is not all of it. Requests that did
+// not go out in full are told so: an SMSC can do nothing with a part. If the session has ended meanwhile, the others are told
+// that no answer will come.
+func (s *session) written(batch []*request, ends []int, n int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for sequence, p := range s.pending {
-		if p == r {
-			delete(s.pending, sequence)
-			r.answer <- answer{err: cause, unsent: true}
+	for _, r := range batch {
+		r.writing = false
+	}
+	if err == nil && s.err == nil {
+		return
+	}
+	for i, r := range batch {
+		if unsent := ends[i] > n; s.pending[r.sequence] == r && (unsent || s.err != nil) {
+			delete(s.pending, r.sequence)
+			r.answer <- answer{err: cmp.Or(s.err, err), unsent: unsent}
 		}
 	}
 }
@@ -293,8 +340,7 @@ func (s *session) read() {
 			// deliver_sm_resp has an empty message_id (§4.6.2).
 			s.respond(deliverSM|response, s.delivered(p.body), p.sequence, "\x00", nil)
 		case p.command == unbind:
-			s.respond(unbind|response, StatusOK, p.sequence, "", errUnbound)
-			return
+			s.leave(func() { s.respond(unbind|response, StatusOK, p.sequence, "", errUnbound) })
 		case p.command == outbind, p.command == alertNotification: // have no response, and tell us nothing
 		default:
 			s.respond(genericNack, StatusInvalidCommand, p.sequence, "", nil)
@@ -322,13 +368,13 @@ func (s *session) answered(p pdu) {
 	case r.command == submitSM && a.status == StatusOK:
 		a.id = messageID(p.body)
 	}
+	if r.command == submitSM && a.status == StatusInvalidBind {
+		s.leave(func() { s.end(errNotBound) })
+	}
 	if r.windowed {
 		<-s.slots
 	}
 	r.answer <- a
-	if r.command == submitSM && a.status == StatusInvalidBind {
-		s.end(errNotBound)
-	}
 }
 
 // delivered takes the body of a deliver_sm and says what to answer.
@@ -346,60 +392,4 @@ func (s *session) delivered(body []byte) Status {
 		return StatusTryLater
 	}
 	return StatusOK
-}
-
-// keepalive asks an SMSC that has been silent, or that has just failed to answer in time, whether it is there.
-func (s *session) keepalive() {
-	for {
-		asked := true
-		wait := time.NewTimer(enquireEvery)
-		select {
-		case <-s.done:
-			wait.Stop()
-			return
-		case <-s.probe:
-			wait.Stop()
-		case <-wait.C:
-			asked = false
-		}
-		if s.isOverdue() {
-			s.end(errOverdue)
-			return
-		}
-		start := time.Now()
-		if !asked && start.Sub(s.lastHeard()) < enquireEvery {
-			continue
-		}
-		ctx, cancel := context.WithTimeout(context.Background(), answerTimeout)
-		r := newRequest(enquireLink, newPDU(enquireLink, StatusOK))
-		_, _, err := s.do(ctx, r)
-		cancel()
-		// Whatever has come meanwhile shows that somebody is there.
-		if err != nil && s.lastHeard().Before(start) {
-			s.end(errSilent)
-			return
-		}
-		s.forget(r)
-	}
-}
-
-// suspect lets keepalive look at the link at once.
-func (s *session) suspect() {
-	select {
-	case s.probe <- struct{}{}:
-	default:
-	}
-}
-
-func (s *session) lastHeard() time.Time { return s.began.Add(time.Duration(s.heard.Load())) }
-
-func (s *session) isOverdue() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, r := range s.pending {
-		if r.windowed && time.Since(r.left) >= overdue {
-			return true
-		}
-	}
-	return false
 }

@@ -148,6 +148,54 @@ func TestWhatLeftInFullIsUnknownEvenIfTheLineBroke(t *testing.T) {
 	})
 }
 
+// stuckWriter is a connection that takes nothing of a submit_sm until it is closed.
+type stuckWriter struct {
+	net.Conn
+	stuck, closed chan struct{}
+}
+
+func (s stuckWriter) Write(p []byte) (int, error) {
+	if len(p) < 16 || p[7] != 4 {
+		return s.Conn.Write(p)
+	}
+	close(s.stuck)
+	<-s.closed
+	return 0, net.ErrClosed
+}
+
+func (s stuckWriter) Close() error {
+	defer close(s.closed)
+	return s.Conn.Close()
+}
+
+func TestWhatIsBeingWrittenWhenTheFarSideHangsUpGoesOverTheNextLink(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var dials atomic.Int32
+		stuck := make(chan struct{})
+		smsc, client := open(t, smpptest.Config{}, func(c *smpp.Config) {
+			dial := c.Dial
+			c.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+				conn, err := dial(ctx, network, address)
+				if dials.Add(1) == 1 && err == nil {
+					conn = stuckWriter{conn, stuck, make(chan struct{})}
+				}
+				return conn, err
+			}
+		})
+		go func() {
+			<-stuck
+			smsc.Links()[0].Cut()
+		}()
+		if _, err := submit(t, client, canaryText, time.Minute); err != nil {
+			t.Error(err)
+		}
+		if n := len(smsc.Accepted()); n != 1 || dials.Load() != 2 {
+			t.Errorf("%d accepted over %d links", n, dials.Load())
+		}
+	})
+}
+
 func TestWhatIsGivenUpBeforeItLeavesIsNeverSent(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
