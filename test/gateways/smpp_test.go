@@ -72,6 +72,16 @@ func mustSend(t *testing.T, sender rekey.Sender, m rekey.Message) rekey.Receipt 
 	return receipt
 }
 
+// waitBound waits until a provider is bound: messages wait for that no longer than a second once an attempt has failed.
+func waitBound(t *testing.T, provider *sms.SMPP) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := provider.Bound(ctx); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // refused checks the error of a message that was not sent: its outcome, the code in it, and that nothing in it is secret.
 func refused(t *testing.T, s smppSent, outcome sms.Outcome, code string) {
 	t.Helper()
@@ -196,6 +206,7 @@ func TestSMPPABindThatIsRefusedIsToldAndTriedAgain(t *testing.T) {
 		defer cancel()
 		refused(t, sendAll(ctx, provider, messages[:1])[0], sms.Unavailable, "0x08")
 		peer.tell(t, smppCommand{"do": "bind", "status": 0})
+		waitBound(t, provider)
 		mustSend(t, provider, messages[1])
 		bound := peer.await(t, "bound", func(e smppEvent) bool { return e.Event == "bind" && e.Status == 0 }, 1)
 		if bound[0].SystemType != "otp" {
