@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -79,8 +80,11 @@ type request struct {
 type answer struct {
 	status int
 	body   []byte
-	whole  bool // the body ended within maxAnswer
+	whole  bool // the body ended within maxAnswer, and is as it was written: nothing on the way has compressed it
 }
+
+// byteOrderMark is U+FEFF in UTF-8.
+const byteOrderMark = "\uFEFF"
 
 // call makes the request once and returns its answer, whatever the status. Its error is a *Refusal: Unavailable if the
 // request certainly did not reach the provider, Unknown if it may have. It holds nothing of the request and nothing of
@@ -128,7 +132,12 @@ func (c *caller) call(ctx context.Context, r request) (answer, error) {
 	}
 	said, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	whole := err == nil && len(said) <= maxAnswer
-	return answer{status: resp.StatusCode, body: said[:min(len(said), maxAnswer)], whole: whole}, nil
+	if coding := resp.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
+		whole = false // who asks for no coding may be sent any (RFC 9110, section 12.5.3)
+	}
+	// Servers on Windows put a mark before UTF-8, which is no part of what they say.
+	said = bytes.TrimPrefix(said[:min(len(said), maxAnswer)], []byte(byteOrderMark))
+	return answer{status: resp.StatusCode, body: said, whole: whole}, nil
 }
 
 // cause describes a failed exchange in words that are safe to log. Errors of package net/http are not: they carry the
@@ -160,12 +169,15 @@ func (c *caller) cause(ctx context.Context, err error) string {
 // A 4xx is a refusal of this message, except for those that are about the account or the moment and would meet any
 // message. A 3xx means that the url in the configuration is not the provider's: 301, 307 and 308 say that the request is
 // to be made elsewhere (RFC 9110, section 15.4), so it wasn't carried out here. 302 and 303 are also what a script answers
-// after its work, and any 5xx but 503 may come from a proxy before a server that took the message: unknown.
+// after its work, and any 5xx but 503 may come from a proxy before a server that took the message: unknown. So may a 503, but
+// only from a few proxies, which say so.
 func (a answer) verdict() error {
 	r := &Refusal{Code: fmt.Sprint(a.status), Detail: "it answered with this HTTP status"}
 	switch s := a.status; {
 	case s >= 200 && s <= 299:
 		return nil
+	case s == http.StatusServiceUnavailable && lostBehind.Match(a.body) && !neverReached.Match(a.body):
+		r.Outcome, r.Detail = Unknown, "a proxy answered with this HTTP status, which had handed the message on and lost the answer"
 	case s == http.StatusUnauthorized, s == http.StatusPaymentRequired, s == http.StatusProxyAuthRequired:
 		r.Outcome = RejectedAccount
 	case s == http.StatusTooManyRequests:
@@ -185,6 +197,16 @@ func (a answer) verdict() error {
 	return r
 }
 
+// What proxies answer with 503 after the request may have reached the server behind them: Envoy where others write 502, with
+// its reason (https://www.envoyproxy.io/docs/envoy/latest/configuration/observability/access_log/usage, UC and UR), Varnish
+// for every failure (https://www.netdata.cloud/guides/varnish/varnish-503-backend-fetch-failed/) and Fastly by name
+// (https://fastly.com/documentation/guides/vcl/errors).
+var (
+	lostBehind = regexp.MustCompile(
+		`(?i)upstream connect error or disconnect/reset before headers|backend (?:fetch failed|read error|write error)|(?:first byte|between bytes|fetch) timeout`)
+	neverReached = regexp.MustCompile(`before headers\. reset reason: (?:overflow|(?:local |remote )?connection (?:failure|timeout))`)
+)
+
 // codeless is the verdict on an answer without a code from a vendor whose refusals all have one: it comes from something in
 // the way, such as a proxy or a firewall, or from another server at endpoint, or it was cut off. Such a 4xx says nothing of
 // the number; every message would meet it, so that the provider must be set aside and an operator hear of it.
@@ -200,7 +222,7 @@ func (a answer) codeless() error {
 func (a answer) String() string {
 	s := fmt.Sprintf("%d %s\n%s", a.status, http.StatusText(a.status), printable(a.body))
 	if !a.whole {
-		s += "\n(the answer was cut off, or is longer than 64 KiB)"
+		s += "\n(the answer was cut off, is longer than 64 KiB, or is compressed)"
 	}
 	return strings.TrimSpace(s)
 }

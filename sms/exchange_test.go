@@ -1,9 +1,11 @@
 package sms_test
 
 import (
+	"compress/gzip"
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -62,6 +64,63 @@ func TestConnectionsAreKept(t *testing.T) {
 	all.Wait()
 	if n := g.Connections(); n > senders+2*stalls {
 		t.Errorf("%d connections for %d senders", n, senders)
+	}
+}
+
+// TestT31_AnswersThatCantBeReadAreUnknown: a message that may have been taken is not said to be refused.
+func TestT31_AnswersThatCantBeReadAreUnknown(t *testing.T) {
+	t.Parallel()
+	var zipped strings.Builder
+	z := gzip.NewWriter(&zipped)
+	io.WriteString(z, `{"status":"ok"}`)
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	const envoy = "upstream connect error or disconnect/reset before headers. "
+	for _, c := range []struct {
+		name     string
+		status   int
+		encoding string
+		body     string
+		want     sms.Outcome
+	}{
+		{"compressed, though nobody asked for it", 200, "gzip", zipped.String(), sms.Unknown},
+		{"as it is", 200, "identity", `{"status":"ok"}`, sms.Sent},
+		{"behind a byte order mark", 200, "", "\ufeff" + `{"status":"ok"}`, sms.Sent},
+		{"a byte order mark alone", 200, "", "\ufeff", sms.Unknown},
+		{"empty", 200, "", "", sms.Unknown},
+		{"a line's end", 200, "", "\r\n", sms.Unknown},
+		{"no content", 204, "", "", sms.Unknown},
+		{"a refusal", 200, "", `{"status":"error"}`, sms.RejectedNumber},
+		{"a compressed refusal with a status of its own", 400, "gzip", zipped.String(), sms.RejectedNumber},
+
+		{"Envoy, whose server closed the connection", 503, "", envoy + "reset reason: connection termination", sms.Unknown},
+		{"Envoy, whose server reset the stream", 503, "", envoy + "reset reason: remote reset", sms.Unknown},
+		{"Envoy, which had tried before", 503, "", envoy + "retried and the latest reset reason: connection failure", sms.Unknown},
+		{"Envoy, whose server is not there", 503, "", envoy + "reset reason: connection failure", sms.Unavailable},
+		{"a newer Envoy, whose server is not there", 503, "", envoy + "reset reason: remote connection failure, transport failure reason: delayed connect error: 111", sms.Unavailable},
+		{"Envoy, which lets no more through", 503, "", envoy + "reset reason: overflow", sms.Unavailable},
+		{"Varnish", 503, "", "<title>503 Backend fetch failed</title><h3>Guru Meditation:</h3>", sms.Unknown},
+		{"Fastly", 503, "", "<h1>Error 503 first byte timeout</h1>", sms.Unknown},
+		{"the server itself", 503, "", "down for maintenance", sms.Unavailable},
+		{"Envoy's words with another status", 429, "", envoy, sms.Throttled},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			g := smstest.NewGateway(t, false, smstest.Signed([]byte(canaryKey)), "")
+			g.Misbehave(func(w http.ResponseWriter, _ *http.Request) {
+				if c.encoding != "" {
+					w.Header().Set("Content-Encoding", c.encoding)
+				}
+				w.WriteHeader(c.status)
+				io.WriteString(w, c.body)
+			})
+			h := newHTTP(t, sms.HTTPConfig{URL: g.URL(), Secret: canaryKey, Success: `^\{"status":"ok"\}$`})
+			_, err := h.Send(t.Context(), smstest.Message(t, "m1", canaryMobile, canaryCode))
+			if got := sms.OutcomeOf(err); got != c.want {
+				t.Errorf("%v (%v), want %v", got, err, c.want)
+			}
+		})
 	}
 }
 

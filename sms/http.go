@@ -67,8 +67,8 @@ func (HTTPConfig) Format(f fmt.State, _ rune) { io.WriteString(f, "(HTTP provide
 
 // HTTP is the provider "http": it posts each message to a gateway. A gateway that takes a message answers 2xx, with a
 // body that matches the success pattern where one is configured. A complete 2xx answer that doesn't match is a refusal,
-// since that is how gateways that always answer 200 say no; one that was cut off leaves it unknown. Other answers are
-// judged by their status.
+// since that is how gateways that always answer 200 say no; one that was cut off, or says nothing at all, leaves it unknown.
+// Other answers are judged by their status.
 //
 // A message is handed over at most once: nothing is repeated, neither by this type nor by the transport below it.
 type HTTP struct {
@@ -341,7 +341,10 @@ func (h *HTTP) deliver(ctx context.Context, m rekey.Message) (answer, error) {
 		return a, err
 	}
 	if !a.whole {
-		return a, &Refusal{Outcome: Unknown, Code: strconv.Itoa(a.status), Detail: "its answer was cut off, or is longer than 64 KiB"}
+		return a, &Refusal{Outcome: Unknown, Code: strconv.Itoa(a.status), Detail: "its answer was cut off, is longer than 64 KiB, or is compressed"}
+	}
+	if len(bytes.TrimSpace(a.body)) == 0 {
+		return a, &Refusal{Outcome: Unknown, Code: strconv.Itoa(a.status), Detail: "its answer is empty, which is neither success nor a refusal"}
 	}
 	return a, &Refusal{Outcome: RejectedNumber, Code: strconv.Itoa(a.status), Detail: "its answer does not match success"}
 }

@@ -127,7 +127,7 @@ func (f *receiptForm) read(message string, field func(name string) string) (Repo
 // receiptObjects is the fields of each receipt in a body. JSON is told by its first character and not by the content
 // type, which gateways are careless with. An empty body is one receipt without fields: they are in the query.
 func receiptObjects(body []byte) ([]map[string]string, error) {
-	body = bytes.TrimSpace(body)
+	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte(byteOrderMark)))
 	switch {
 	case len(body) == 0:
 		return make([]map[string]string, 1), nil

@@ -57,6 +57,7 @@ func TestReceiptsAreReadInTheFormsThatGatewaysPush(t *testing.T) {
 		{"a JSON array", named, "POST", "id=none", `[{"msgid": "m1", "stat": "DELIVRD", "to": "+8613912345678"}, {"msgid": "m2", "stat": "ENROUTE", "to": "0012025550123"}]`,
 			[]sms.Report{{Message: "m1", State: sms.Delivered, Code: "DELIVRD", To: china}, {Message: "m2", State: sms.Pending, Code: "ENROUTE", To: america}}},
 		{"a JSON array of one at our address", named, "POST", "id=m9", `[{"msgid": "77", "stat": "DELIVRD", "to": "8613912345678"}]`, []sms.Report{{Message: "m9", State: sms.Delivered, Code: "DELIVRD", To: china}}},
+		{"JSON behind a byte order mark", sms.HTTPConfig{}, "POST", "", "\ufeff" + `{"id": "m1", "status": "Delivered"}`, []sms.Report{{Message: "m1", State: sms.Delivered, Code: "Delivered"}}},
 		{"a JSON array of none", sms.HTTPConfig{}, "POST", "", `[]`, nil},
 		{"the gateway's own id", theirs, "POST", "", "msgid=77&status=ok", []sms.Report{{ID: "77", State: sms.Pending, Code: "ok"}}},
 		{"both ids", theirs, "POST", "id=m1", `{"msgid": 77, "status": "success"}`, []sms.Report{{ID: "77", Message: "m1", State: sms.Delivered, Code: "success"}}},
