@@ -276,6 +276,7 @@ func TestAnUndeliveredMessageIsNotCounted(t *testing.T) {
 	inHouse(t, func(o *rekey.Options) {
 		o.Limits.ServiceSendsDay, o.Limits.AddressSends10m, o.Limits.AddressSendsDay = 2, 0, 0
 	}, func(h *house) {
+		h.send(from(1), bob)
 		h.phone.fail = rekey.ErrUnavailable
 		for range 30 {
 			_, err := h.Send(h.Context(), from(1), ann)
@@ -283,7 +284,9 @@ func TestAnUndeliveredMessageIsNotCounted(t *testing.T) {
 		}
 		h.phone.fail = nil
 		h.send(from(1), ann)
-		h.send(from(1), bob)
+		h.crowd(1, onePrefix)
+		_, err := h.Send(h.Context(), from(1), onePrefix(0)) // what was given back is one message each, not those of others
+		h.limited(err, "service_sends_day")
 	})
 }
 

@@ -3,6 +3,7 @@ package rekey_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -65,6 +66,44 @@ func TestT39_WithoutDisclosureAFailedDeliveryChangesNoAnswer(t *testing.T) {
 	for i := range known {
 		if known[i] != unknown[i] {
 			t.Errorf("answer %d: known %q, unknown %q", i, known[i], unknown[i])
+		}
+	}
+}
+
+// Where every provider fails, nobody may see by the budgets whose messages did: what is counted by what was asked for stays.
+func TestT39_AFailedDeliveryIsCountedAsADecoyIs(t *testing.T) {
+	walk := func(registered int) (answers []string) {
+		inHouse(t, func(o *rekey.Options) { o.Disclosure = false }, func(h *house) {
+			h.crowd(registered, onePrefix)
+			h.phone.fail = rekey.ErrRejected
+			ask := func(c rekey.Client, mobile string) {
+				sent, err := h.Send(h.Context(), c, mobile)
+				time.Sleep(200 * time.Millisecond) // the delivery has failed by now
+				answer := fmt.Sprint(err, sent.RetryAfter)
+				if refusal, ok := errors.AsType[*rekey.Error](err); ok {
+					answer = fmt.Sprint(refusal.Budget, refusal.RetryAfter)
+				}
+				answers = append(answers, answer)
+			}
+			for i := range 11 { // 10 an hour
+				ask(from(i), onePrefix(i))
+			}
+			for range 5 { // 4 a day from one address
+				time.Sleep(time.Hour)
+				ask(from(20), onePrefix(20))
+			}
+		})
+		return answers
+	}
+	known, unknown := walk(30), walk(0)
+	for i := range known {
+		if known[i] != unknown[i] {
+			t.Errorf("answer %d: known %q, unknown %q", i, known[i], unknown[i])
+		}
+	}
+	for i, budget := range map[int]string{10: "prefix_sends_hour", 15: "address_number_day"} {
+		if !strings.HasPrefix(unknown[i], budget) {
+			t.Errorf("answer %d is %q, want one that %s refuses", i, unknown[i], budget)
 		}
 	}
 }
