@@ -57,7 +57,8 @@ func (AliyunConfig) Format(f fmt.State, _ rune) { io.WriteString(f, "(Aliyun pro
 //	                  isv.PRODUCT_UN_SUBSCRIPT isv.PRODUCT_UNSUBSCRIBE isv.ACCOUNT_NOT_EXISTS isv.ACCOUNT_ABNORMAL
 //	                  isv.SECURITY_FROZEN_ACCOUNT isv.DENY_IP_RANGE isp.RAM_PERMISSION_DENY
 //	                  SignatureDoesNotMatch IncompleteSignature InvalidAccessKeyId.* InvalidTimeStamp.* IllegalTimestamp
-//	                  Forbidden.* NoPermission.*† InvalidVersion InvalidAction.* InvalidApi.* InvalidProduct.*
+//	                  Forbidden.* NoPermission.*† InvalidSecurityToken.*†
+//	                  MissingSecurityToken.*† InvalidVersion InvalidAction.* InvalidApi.* InvalidProduct.*
 //	                  InvalidProtocol.* UnsupportedHTTPMethod
 //	throttled         Throttling.*
 //	unavailable       ServiceUnavailable

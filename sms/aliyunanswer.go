@@ -106,6 +106,8 @@ func aliyunOutcome(code string) (Outcome, string) {
 	switch family, _, _ := strings.Cut(code, "."); family {
 	case "InvalidAccessKeyId":
 		return RejectedAccount, "access_key_id does not exist or is switched off; make one in the RAM console"
+	case "InvalidSecurityToken", "MissingSecurityToken":
+		return RejectedAccount, "access_key_id is a temporary one of STS, which wants a token too; make a lasting one for a RAM user"
 	case "InvalidTimeStamp":
 		return RejectedAccount, clockAdvice
 	case "Forbidden", "NoPermission":
