@@ -292,6 +292,43 @@ func TestT31_AProviderThatPanicsHasLeftTheMessageUnknown(t *testing.T) {
 	})
 }
 
+// What was set aside is asked last, but by the same rules: not after an unknown outcome at its own vendor, and with a second
+// left for it.
+func TestT31_TheLastResortIsOfAnotherVendorAndHasItsTime(t *testing.T) {
+	for vendor, taken := range map[string]bool{"one": false, "another": true} {
+		t.Run(vendor, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				tried, fail := 0, refusal(sms.RejectedAccount, "")
+				hang := false
+				f := newFailover(t, sms.FailoverConfig{
+					Providers: map[string]sms.Entry{
+						"first": {Vendor: "one", Sender: sender(func(context.Context, rekey.Message) (rekey.Receipt, error) {
+							tried++
+							return rekey.Receipt{}, fail
+						})},
+						"second": {Vendor: vendor, Timeout: sms.DefaultBudget, Sender: sender(func(ctx context.Context, _ rekey.Message) (rekey.Receipt, error) {
+							if hang {
+								<-ctx.Done()
+								return rekey.Receipt{}, refusal(sms.Unknown, "")
+							}
+							return rekey.Receipt{}, nil
+						})},
+					},
+					Order: []string{"first", "second"},
+				})
+				if _, err := f.Send(t.Context(), smstest.Message(t, "opens", canaryMobile, canaryCode)); err != nil || tried != 1 {
+					t.Fatalf("%v, the first was tried %d times", err, tried)
+				}
+				fail, hang = nil, true
+				got, err := f.Send(t.Context(), smstest.Message(t, "m", canaryMobile, canaryCode))
+				if (tried == 2) != taken || (got.Provider == "first") != taken || (err == nil) != taken {
+					t.Errorf("taken by %q, %v; the first was tried %d times", got.Provider, err, tried)
+				}
+			})
+		})
+	}
+}
+
 func TestAProviderThatWasSetAsideIsTheLastResort(t *testing.T) {
 	t.Parallel()
 	var tried []string

@@ -81,6 +81,49 @@ func TestAReceiptThatIsOwedMovesThePersonsNextMessage(t *testing.T) {
 	})
 }
 
+// inTime is a Limiter that does nothing for whom the time is up, as those do that are asked over a network.
+type inTime struct{ rekey.Limiter }
+
+func (l inTime) Take(ctx context.Context, charges ...rekey.Charge) (rekey.Decision, error) {
+	if err := ctx.Err(); err != nil {
+		return rekey.Decision{}, err
+	}
+	return l.Limiter.Take(ctx, charges...)
+}
+
+// unreached is a provider that finds out that it can't send when the time is up.
+type unreached struct{}
+
+func (unreached) Send(ctx context.Context, _ rekey.Message) (rekey.Receipt, error) {
+	<-ctx.Done()
+	return rekey.Receipt{}, rekey.ErrUnavailable
+}
+
+// TestAProviderThatTookNothingOwesNoReceiptThoughTheTimeWasUp: else it would be asked last for what it never had.
+func TestAProviderThatTookNothingOwesNoReceiptThoughTheTimeWasUp(t *testing.T) {
+	t.Parallel()
+	h := embedded.Open(t, t.TempDir(), embedded.Options{})
+	replica := func(provider rekey.Sender, budget time.Duration) *sms.Failover {
+		f, err := sms.NewFailover(sms.FailoverConfig{
+			Providers: map[string]sms.Entry{"first": {Sender: provider, Receipts: true}, "second": {Sender: provider}},
+			Order:     []string{"first", "second"}, Budget: budget,
+			Awaiting: sms.NewAwaiting(inTime{h.Codes}, h.Keys, 30*time.Second),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	m := smstest.Message(t, "m", "13800000001", "123456")
+	if got, err := replica(unreached{}, 200*time.Millisecond).Send(t.Context(), m); err == nil {
+		t.Fatalf("nobody was reached, and %q took it", got.Provider)
+	}
+	h.Advance(t, time.Minute)
+	if got, err := replica(taker{}, 0).Send(t.Context(), m); err != nil || got.Provider != "first" {
+		t.Errorf("got %+v, %v; want the message taken by the first", got, err)
+	}
+}
+
 // TestT16_AStoreThatIsDownKeepsNoMessage: whose receipts are owed is a matter of order alone.
 func TestT16_AStoreThatIsDownKeepsNoMessage(t *testing.T) {
 	t.Parallel()
