@@ -43,11 +43,30 @@ func source(t *testing.T, d servers.Database, params string, change ...func(*url
 // at moves a data source to another host and port.
 func at(address string) func(*url.URL) { return func(u *url.URL) { u.Host = address } }
 
-// open opens a data source as the program does; it is closed when the test ends.
+// patient is a data source that a slow machine may take a minute to be let in by; what it says of times itself stays.
+func patient(t *testing.T, dsn string) string {
+	t.Helper()
+	u, err := url.Parse(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, parameter := range []struct{ name, value string }{{"connect_timeout", "60"}, {"step_timeout", "1m"}} {
+		if u.Query().Has(parameter.name) {
+			continue
+		}
+		if u.RawQuery != "" {
+			u.RawQuery += "&"
+		}
+		u.RawQuery += parameter.name + "=" + parameter.value
+	}
+	return u.String()
+}
+
+// open opens a data source as the program does, but patiently; it is closed when the test ends.
 func open(t *testing.T, dsn string) *DB {
 	t.Helper()
 	var s Set
-	db, err := s.Open(t.Context(), "users.dsn", dsn)
+	db, err := s.Open(t.Context(), "users.dsn", patient(t, dsn))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,8 +78,14 @@ func open(t *testing.T, dsn string) *DB {
 	return db
 }
 
-// refused opens what can't be opened and looks at what an operator is told, in which the password never is.
+// refused opens, patiently, what can't be opened and looks at what an operator is told, in which the password never is.
 func refused(t *testing.T, d servers.Database, dsn, want string) error {
+	t.Helper()
+	return refusedInTime(t, d, patient(t, dsn), want)
+}
+
+// refusedInTime is refused with the times that the data source says, or else has.
+func refusedInTime(t *testing.T, d servers.Database, dsn, want string) error {
 	t.Helper()
 	var s Set
 	db, err := s.Open(t.Context(), "users.dsn", dsn)

@@ -17,11 +17,11 @@ func TestAServerIsOnePoolForAllSettingsThatNameIt(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, kind Kind, d servers.Database) {
 		var s Set
-		users, err := s.Open(t.Context(), "users.dsn", d.DSN)
+		users, err := s.Open(t.Context(), "users.dsn", patient(t, d.DSN))
 		if err != nil {
 			t.Fatal(err)
 		}
-		codes, err := s.Open(t.Context(), "codes.store", d.DSN)
+		codes, err := s.Open(t.Context(), "codes.store", patient(t, d.DSN))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -134,7 +134,7 @@ func TestAServerThatSaysNothingIsGivenUpInTime(t *testing.T) {
 				t.Parallel()
 				start := time.Now()
 				d := nobodys(kind, silent)
-				refused(t, d, source(t, d, c.params), c.want)
+				refusedInTime(t, d, source(t, d, c.params), c.want)
 				if took := time.Since(start); took < time.Second || took > time.Minute {
 					t.Errorf("it took %v", took)
 				}
