@@ -416,5 +416,10 @@ func TestHealthTellsAttemptsAndReceiptsOnce(t *testing.T) {
 		if first = p.Health()[0]; first.Delivered != 100 || first.Undelivered != 400 {
 			p.Errorf("%d delivered, %d not; want the latest 500", first.Delivered, first.Undelivered)
 		}
+		// One that is forgotten and pushed again takes the place of the oldest, not of whoever has its own by now.
+		p.Report(p.Context(), "first", sms.Report{Message: time.Duration(200).String(), State: sms.Delivered})
+		if first = p.Health()[0]; first.Delivered != 100 || first.Undelivered != 400 {
+			p.Errorf("%d delivered, %d not; want the latest 500 and one again", first.Delivered, first.Undelivered)
+		}
 	})
 }
