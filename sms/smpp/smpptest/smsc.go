@@ -120,7 +120,7 @@ func (m *SMSC) Listen(config *tls.Config) string {
 }
 
 func (m *SMSC) serve(conn net.Conn) bool {
-	l := &Link{m: m, conn: conn, Responses: make(chan PDU, 4096), open: map[uint32]bool{}}
+	l := &Link{m: m, conn: conn, Responses: make(chan PDU, 4096), writing: make(chan struct{}, 1), open: map[uint32]bool{}}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.closed {
@@ -161,7 +161,7 @@ type Link struct {
 	// Responses gets every response that the other side sends.
 	Responses chan PDU
 
-	writing  sync.Mutex
+	writing  chan struct{} // held by who writes: testing/synctest does not know who waits for a mutex
 	mu       sync.Mutex
 	bound    bool
 	sequence uint32          // the last of the other side's
@@ -196,8 +196,8 @@ func (l *Link) Send(p PDU) {
 
 // Raw writes octets as they are.
 func (l *Link) Raw(b []byte) {
-	l.writing.Lock()
-	defer l.writing.Unlock()
+	l.writing <- struct{}{}
+	defer func() { <-l.writing }()
 	_, _ = l.conn.Write(b) // a link that has ended is told by the reader
 }
 
