@@ -140,6 +140,33 @@ func TestTwilioReceiptsAreForgedWithoutTheVendorsSignature(t *testing.T) {
 	}
 }
 
+// TestTwilioMayNameThePortOfTheScheme: it does so now and then, whether the address that it was told names it or not.
+func TestTwilioMayNameThePortOfTheScheme(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		told, signed string
+		forged       bool
+	}{
+		{"https://www.example.com/r/secret", "https://www.example.com:443/r/secret", false},
+		{"https://www.example.com:443/r/secret", "https://www.example.com/r/secret", false},
+		{"https://www.example.com:8443/r/secret", "https://www.example.com:8443/r/secret", false},
+		{"https://www.example.com:8443/r/secret", "https://www.example.com/r/secret", false},
+		{"http://www.example.com/r/secret", "http://www.example.com:80/r/secret", false},
+		{"https://[2001:db8::1]/r/secret", "https://[2001:db8::1]:443/r/secret", false},
+		{"https://[2001:db8::1]:443/r/secret", "https://[2001:db8::1]/r/secret", false},
+		{"https://www.example.com/r/secret", "https://www.example.com:80/r/secret", true},
+		{"http://www.example.com/r/secret", "http://www.example.com:443/r/secret", true},
+		{"https://www.example.com/r/secret", "http://www.example.com/r/secret", true},
+	} {
+		account := twilioAccount()
+		p := newTwilio(t, sms.TwilioConfig{ReceiptURL: c.told})
+		got, err := push(t, p, account.Receipt(c.signed+"?m=our-id", twilioStatus("delivered")))
+		if errors.Is(err, sms.ErrForged) != c.forged || (len(got.Reports) == 1) == c.forged {
+			t.Errorf("told %s, signed over %s: %+v, %v", c.told, c.signed, got, err)
+		}
+	}
+}
+
 func TestTwilioTakesNoReceiptsThatItDidNotAskFor(t *testing.T) {
 	t.Parallel()
 	account := twilioAccount()
