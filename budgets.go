@@ -90,7 +90,7 @@ func (l *budgetList) of(what string, whom ...string) {
 
 func (l *budgetList) add(c Charge) {
 	if c.Limit > 0 {
-		c.Name = l.bucket
+		c.Name, c.made = l.bucket, time.Now()
 		l.charges = append(l.charges, c)
 	}
 }
@@ -251,16 +251,17 @@ func (s *Service) take(ctx context.Context, c Client, n Number, charges []Charge
 // firstWarning reports whether nobody was warned of a service's budget today (UTC), and notes that somebody is. What is
 // given back passes the mark again: a request that sends nothing, which anybody can repeat, must not warn each time.
 func (s *Service) firstWarning(budget string) bool {
-	today := time.Now().Unix() / int64(day/time.Second)
+	today := daysSinceEpoch(time.Now())
 	last, _ := s.warned.Swap(budget, today)
 	return last != today
 }
 
-// giveBack returns charges. If it fails they stay, on the safe side.
+// giveBack returns charges. If it fails they stay, on the safe side. What was taken from a calendar day that is over went
+// with it: given back to the new day, it would let through more than that day's budget (T29).
 func (s *Service) giveBack(ctx context.Context, c Client, n Number, charges []Charge) {
 	back := make([]Charge, 0, len(charges))
 	for _, charge := range charges {
-		if charge.Cost != 0 {
+		if charge.Cost != 0 && !(charge.Kind == Daily && daysSinceEpoch(charge.made) != daysSinceEpoch(time.Now())) {
 			charge.Cost = -charge.Cost
 			back = append(back, charge)
 		}
@@ -274,6 +275,10 @@ func (s *Service) giveBack(ctx context.Context, c Client, n Number, charges []Ch
 		s.record(ctx, c, n, Event{Kind: EventWarning, Outcome: StoreDown.String(), Err: err})
 	}
 }
+
+// daysSinceEpoch numbers the calendar days in UTC, which Daily charges count in. The store's clock decides when one ends;
+// ours is close enough for what is told and given back around midnight.
+func daysSinceEpoch(t time.Time) int64 { return t.Unix() / int64(day/time.Second) }
 
 // unsent picks the charges of a decoy that are for messages really sent. What is counted by what was asked for stays,
 // so that a number nobody has meets the same limits as any other (T39).

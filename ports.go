@@ -222,6 +222,9 @@ type Charge struct {
 	// that mark stands the charge costs and refuses nothing. Whether another bucket sees the mark is up to the store.
 	Once    Name
 	OnceFor time.Duration
+
+	// made is when the recovery drew the charge up: what was taken on a day can't be given back on the next.
+	made time.Time
 }
 
 // Decision is the outcome of Limiter.Take.
