@@ -295,13 +295,18 @@ func (h *HTTP) render(f fields) (request, error) {
 	return r, errors.Join(faults...)
 }
 
-// Send hands m to the gateway. Its receipt has the id that success finds in the answer.
+// Send hands m to the gateway. Its receipt has the id that success finds in the answer, unless the gateway makes its ids of
+// the number or the code: ids are logged (T36).
 func (h *HTTP) Send(ctx context.Context, m rekey.Message) (rekey.Receipt, error) {
 	a, err := h.deliver(ctx, m)
 	if err != nil || !h.receipt.vendorIDs {
 		return rekey.Receipt{}, err
 	}
-	return rekey.Receipt{ID: plainID(string(h.success.FindSubmatch(a.body)[h.success.SubexpIndex(groupID)]))}, nil
+	id := plainID(string(h.success.FindSubmatch(a.body)[h.success.SubexpIndex(groupID)]))
+	if strings.Contains(id, m.Code.Reveal()) {
+		id = ""
+	}
+	return rekey.Receipt{ID: withoutNumber(id, m.To)}, nil
 }
 
 // Size is that of the text, which most gateways are sent.

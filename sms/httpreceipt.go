@@ -120,6 +120,7 @@ func (f *receiptForm) read(message string, field func(name string) string) (Repo
 		if r.To = reportedNumber(mobile); r.To.IsZero() {
 			return Report{}, errors.New("the number is not in E.164; receipt_mobile names its field")
 		}
+		r.ID, r.Message = withoutNumber(r.ID, r.To), withoutNumber(r.Message, r.To)
 	}
 	return r, nil
 }
@@ -188,6 +189,14 @@ const maxID = 128
 // plainID is an id that may be kept and logged: printable ASCII without spaces (T37). Any other is "".
 func plainID(id string) string {
 	if len(id) > maxID || strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return ""
+	}
+	return id
+}
+
+// withoutNumber is an id that may be logged: "" in the place of one that says the number, as some gateways make theirs (T36).
+func withoutNumber(id string, to rekey.Number) string {
+	if strings.Contains(id, to.National()) {
 		return ""
 	}
 	return id

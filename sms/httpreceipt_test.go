@@ -228,6 +228,38 @@ func TestTheGatewaysOwnIDIsTakenFromItsAnswer(t *testing.T) {
 	}
 }
 
+func TestT36_IDsThatSayTheNumberOrTheCodeAreNotKept(t *testing.T) {
+	t.Parallel()
+	for answer, want := range map[string]string{
+		"OK: id=20261123-" + canaryMobile + "-7": "", "OK: id=" + canaryCode: "", "OK: id=20261123-7": "20261123-7",
+	} {
+		g := smstest.NewGateway(t, false, smstest.Signed([]byte(canaryKey)), answer)
+		h := newHTTP(t, sms.HTTPConfig{URL: g.URL(), Secret: canaryKey, Success: "^OK: id=(?P<id>.*)$"})
+		got, err := h.Send(t.Context(), smstest.Message(t, "m1", canaryMobile, canaryCode))
+		if err != nil || got.ID != want {
+			t.Errorf("%q: got %q, %v, want %q", answer, got.ID, err, want)
+		}
+	}
+	for name, c := range map[string]struct {
+		config sms.HTTPConfig
+		want   sms.Report
+	}{
+		"the gateway's id": {sms.HTTPConfig{Success: `(?P<id>\S+)`}, sms.Report{State: sms.Delivered, Code: "DELIVRD"}},
+		"in place of ours": {sms.HTTPConfig{}, sms.Report{State: sms.Delivered, Code: "DELIVRD"}},
+	} {
+		c.config.URL, c.config.ReceiptMobile = "http://gateway.example/", "mobile"
+		got, err := receive(newHTTP(t, c.config), "GET", "id=7-"+canaryMobile+"&status=DELIVRD&mobile=86"+canaryMobile, "")
+		if err != nil || len(got.Reports) != 1 || got.Reports[0].To.E164() != "+86"+canaryMobile {
+			t.Errorf("%s: %+v, %v", name, got, err)
+			continue
+		}
+		c.want.To = got.Reports[0].To
+		if got.Reports[0] != c.want {
+			t.Errorf("%s: %+v", name, got.Reports[0])
+		}
+	}
+}
+
 func TestAnswersTellThatTheAccountIsRefused(t *testing.T) {
 	t.Parallel()
 	respond := func(status int, body string) http.HandlerFunc {
