@@ -144,12 +144,12 @@ func TestTheWaitBeforeBindingAgainGrowsAndDiffers(t *testing.T) {
 			return slices.Clone(dials)
 		}
 		// Who would have to wait for more than a second is told at once: others may take the message.
-		for len(attempts()) < 5 { // two to four seconds before the next
+		for len(attempts()) < 5 { // four to eight seconds before the next
 			time.Sleep(time.Millisecond)
 		}
 		synctest.Wait()
 		start := time.Now()
-		_, err := submit(t, client, canaryText, 5*time.Second)
+		_, err := submit(t, client, canaryText, time.Minute)
 		check(t, err, smpp.NotBound, 0)
 		if waited := time.Since(start); waited > 0 {
 			t.Errorf("waited %v for a link that is not made again soon", waited)

@@ -94,3 +94,27 @@ func TestAllRefusalsOfAnSMSCThatHasForgottenTheBindAreHeard(t *testing.T) {
 		}
 	})
 }
+
+func TestCloseDoesNotWaitForThePauseOfAThrottledClient(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		smsc, client := open(t, smpptest.Config{Submit: func(l *smpptest.Link, s smpptest.Submission) { l.Refuse(s, 0x58) }}, nil)
+		_, err := submit(t, client, canaryText, time.Minute)
+		check(t, err, smpp.Refused, smpp.StatusThrottled)
+		failed := make(chan error)
+		go func() {
+			_, err := submit(t, client, canaryText, time.Minute)
+			failed <- err
+		}()
+		synctest.Wait()
+		start := time.Now()
+		go client.Close()
+		check(t, <-failed, smpp.NotSent, 0)
+		if err := client.Close(); err != nil || !smsc.Links()[0].Unbound() {
+			t.Errorf("%v; unbound: %v", err, smsc.Links()[0].Unbound())
+		}
+		if took := time.Since(start); took > 0 {
+			t.Errorf("took %v", took)
+		}
+	})
+}

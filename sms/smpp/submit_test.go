@@ -343,10 +343,12 @@ func TestAThrottledClientSlowsDownForAMoment(t *testing.T) {
 			if waited := time.Since(start); waited > 0 {
 				t.Errorf("waited %v in vain", waited)
 			}
-			refuse.Store(2)
+			refuse.Store(4)
 			after(time.Second)
 			after(2 * time.Second)
-			after(4 * time.Second) // is accepted
+			after(4 * time.Second)
+			after(8 * time.Second)
+			after(8 * time.Second) // is accepted
 			refuse.Store(1)
 			after(0)
 			after(time.Second)
