@@ -289,3 +289,30 @@ func TestT31_ASenderThatPanicsHasLeftTheMessageUnknown(t *testing.T) {
 		})
 	}
 }
+
+// hanging is a Sender that answers nobody before their time is up.
+type hanging struct{}
+
+func (hanging) Send(ctx context.Context, _ rekey.Message) (rekey.Receipt, error) {
+	<-ctx.Done()
+	return rekey.Receipt{}, ctx.Err()
+}
+
+func TestT31_ASenderThatHangsIsGivenTenSeconds(t *testing.T) {
+	for name, disclosure := range map[string]bool{"answer after delivery": true, "answer before delivery": false} {
+		t.Run(name, func(t *testing.T) {
+			inHouse(t, func(o *rekey.Options) { o.Disclosure, o.Sender = disclosure, hanging{} }, func(h *house) {
+				_, err := h.Send(h.Context(), from(1), ann)
+				h.ok(err)
+				h.ok(h.Drain(h.Context()))
+				last := h.diary.events[len(h.diary.events)-1]
+				if disclosure { // the answer comes after it
+					last = h.diary.events[len(h.diary.events)-2]
+				}
+				if last.Kind != rekey.EventDeliver || last.Outcome != "unknown" || last.Elapsed != 10*time.Second {
+					h.Errorf("told of %+v", last)
+				}
+			})
+		})
+	}
+}
