@@ -94,11 +94,7 @@ func (g *stage) try(t *testing.T) (err error) {
 	}
 	var opened databases.Set
 	defer func() { err = errors.Join(err, opened.Close()) }()
-	separator := "?"
-	if strings.Contains(g.role.DSN, separator) {
-		separator = "&"
-	}
-	db, err := opened.Open(ctx, "users.dsn", g.role.DSN+separator+"connect_timeout=60&step_timeout=1m") // on a machine of any speed
+	db, err := opened.Open(ctx, "users.dsn", patiently(g.role.DSN))
 	if err != nil {
 		return err
 	}

@@ -71,15 +71,19 @@ func sqliteFile(t testing.TB, file string) *database {
 	return d
 }
 
-// serve opens a server's database. dsn is the way by which rekey reaches it.
-func serve(t testing.TB, server servers.Database, dsn string) *database {
-	t.Helper()
+// patiently is a server's data source on a machine of any speed.
+func patiently(dsn string) string {
 	separator := "?"
 	if strings.Contains(dsn, separator) {
 		separator = "&"
 	}
-	dsn += separator + "connect_timeout=60&step_timeout=1m" // on a machine of any speed
-	d := &database{DB: opened(t, dsn), dialect: userdb.PostgreSQL(), server: server, own: server.Open(t)}
+	return dsn + separator + "connect_timeout=60&step_timeout=1m"
+}
+
+// serve opens a server's database. dsn is the way by which rekey reaches it.
+func serve(t testing.TB, server servers.Database, dsn string) *database {
+	t.Helper()
+	d := &database{DB: opened(t, patiently(dsn)), dialect: userdb.PostgreSQL(), server: server, own: server.Open(t)}
 	d.own.SetMaxOpenConns(1)
 	if d.Kind == databases.MySQL {
 		d.dialect = userdb.MySQL()

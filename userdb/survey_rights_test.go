@@ -81,7 +81,7 @@ func TestSurvey_WithTheLeastRightsTellsAllAndNoneIsMissingOrTooWide(t *testing.T
 // surveyable is the stage as its role sees it, with cheap hashes.
 func (g *stage) surveyable(t *testing.T) userdb.Options {
 	t.Helper()
-	db, s := opened(t, g.role.DSN), g.settings
+	db, s := opened(t, patiently(g.role.DSN)), g.settings
 	s.Hash = g.hash
 	return userdb.Options{Read: db.Read, Write: db.Write, Dialect: g.server.dialect, Settings: s}
 }
@@ -107,7 +107,7 @@ func TestSurvey_TellsUsersWhoMayDoEverything(t *testing.T) {
 				"MariaDB":    {"in the whole database", "in every database of the server"},
 			}[server.name]
 			for i, dsn := range []string{d.DSN, d.Admin().DSN} {
-				db := opened(t, dsn)
+				db := opened(t, patiently(dsn))
 				o := userdb.Options{Read: db.Read, Write: db.Write, Dialect: server.dialect, Settings: s}
 				if f := found(t, surveyed(t, o), "rights.wide", userdb.Advice); !strings.Contains(f.Text, says[i]) || f.Remedy != "rekey grants" {
 					t.Errorf("it says %q", f.Text)

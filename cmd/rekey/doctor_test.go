@@ -30,9 +30,9 @@ func newPatient(t *testing.T, kind databases.Kind) patient {
 	case databases.SQLite:
 		p.dsn = "sqlite:" + filepath.Join(t.TempDir(), "app.db")
 	case databases.PostgreSQL:
-		p.dsn = servers.PostgreSQL(t).DSN
+		p.dsn = patiently(servers.PostgreSQL(t).DSN)
 	case databases.MySQL:
-		p.dsn = servers.MariaDB(t).DSN
+		p.dsn = patiently(servers.MariaDB(t).DSN)
 	}
 	open := databases.Set{Create: true}
 	t.Cleanup(func() {

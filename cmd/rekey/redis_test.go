@@ -16,7 +16,7 @@ import (
 	"rekey/userdb"
 )
 
-// patiently is the URL of a Redis for a machine of any speed.
+// patiently is the URL of a Redis or another server for a machine of any speed.
 func patiently(text string) string {
 	separator := "?"
 	if strings.Contains(text, "?") {
