@@ -170,6 +170,10 @@ func TestTheWaitBeforeBindingAgainGrowsAndDiffers(t *testing.T) {
 		}
 
 		// Who can't be served in time is told at once.
+		for len(attempts()) == len(got) { // fifteen seconds or more before the next
+			time.Sleep(time.Millisecond)
+		}
+		synctest.Wait()
 		start = time.Now()
 		_, err = submit(t, client, canaryText, 50*time.Millisecond)
 		check(t, err, smpp.NotBound, 0)
@@ -178,6 +182,13 @@ func TestTheWaitBeforeBindingAgainGrowsAndDiffers(t *testing.T) {
 		}
 		if waited := time.Since(start); waited > 0 {
 			t.Errorf("waited %v in vain", waited)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		start = time.Now()
+		check(t, client.Bound(ctx), smpp.NotBound, 0)
+		if waited := time.Since(start); waited > 0 {
+			t.Errorf("Bound waited %v for an attempt that comes too late", waited)
 		}
 	})
 }
