@@ -209,6 +209,36 @@ func TestT31_RefusalsThatAreCutSayNothingOfNumberOrAccount(t *testing.T) {
 	}
 }
 
+// flood is an answer of a mebibyte, which counts what is read of it.
+type flood struct{ read int }
+
+func (f *flood) Read(p []byte) (int, error) {
+	if f.read >= 1<<20 {
+		return 0, io.EOF
+	}
+	for i := range p {
+		p[i] = ' '
+	}
+	f.read += len(p)
+	return len(p), nil
+}
+
+func TestT22_NoMoreOfAnAnswerIsReadThanItsLimit(t *testing.T) {
+	t.Parallel()
+	var answer *flood
+	all := vendors(t, transportFunc(func(r *http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: 200, Body: io.NopCloser(answer), Request: r}, nil
+	}))
+	for name, v := range all {
+		answer = &flood{}
+		receipt, err := v.provider.Send(t.Context(), smstest.Message(t, "m", canaryMobile, canaryCode))
+		checkAnswered(t, name, receipt, err)
+		if got := sms.OutcomeOf(err); got != sms.Unknown || answer.read > 65<<10 {
+			t.Errorf("%s: %v after %d bytes", name, got, answer.read)
+		}
+	}
+}
+
 func TestEveryVendorTakesAMessageWithItsOwnAnswerAlone(t *testing.T) {
 	t.Parallel()
 	var status int

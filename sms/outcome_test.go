@@ -44,7 +44,7 @@ func TestT36_T37_AVendorsCodeIsKeptOnlyIfItIsNothingElse(t *testing.T) {
 	t.Parallel()
 	for _, code := range []string{
 		"", "OK", "isv.BUSINESS_LIMIT_CONTROL", "21211", "0x58", "FailedOperation.SignatureIncorrectOrUnapproved",
-		"InvalidParameterValue.IncorrectPhoneNumber", "Ok", "DELIVRD", "ConflictException.DESTINATION_COUNTRY_BLOCKED_BY_PROTECT_CONFIGURATION",
+		"InvalidParameterValue.IncorrectPhoneNumber", "Ok", "DELIVRD", "a2345b7890bcdef", "ConflictException.DESTINATION_COUNTRY_BLOCKED_BY_PROTECT_CONFIGURATION",
 	} {
 		if got := sms.VendorCode(code); got != code {
 			t.Errorf("%q became %q", code, got)
@@ -52,7 +52,7 @@ func TestT36_T37_AVendorsCodeIsKeptOnlyIfItIsNothingElse(t *testing.T) {
 	}
 	for _, other := range []string{
 		canaryCode, canaryMobile, "code-" + canaryCode, "two words", "a\nb", "\x1b[2J", "好", strings.Repeat("A", 81),
-		"0123456789abcdef0123456789abcdef", "LTAI5tSecretKey4Canary", "x.AKIAIOSFODNN7EXAMPLE",
+		"0123456789abcdef0123456789abcdef", "LTAI5tSecretKey4Canary", "a2345b7890bcdefg", "x.AKIAIOSFODNN7EXAMPLE",
 	} {
 		if got := sms.VendorCode(other); got != "(unreadable)" {
 			t.Errorf("%q became %q", other, got)

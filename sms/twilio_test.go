@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"rekey"
 	"rekey/sms"
@@ -94,6 +95,19 @@ func TestTwilioIsHandedOurTextWithTheAddressOfItsReceipts(t *testing.T) {
 	if m := smstest.Message(t, "m", canaryMobile, canaryCode); p.Size(m).Segments != 1 || p.Size(abroad(t)).Segments != sms.Measure(
 		"【示例网】验证码"+canaryCode+"，用于重置密码，5分钟内有效，请勿告诉他人。\n\n@www.example.com #"+canaryCode).Segments {
 		t.Errorf("%d and %d segments", p.Size(m).Segments, p.Size(abroad(t)).Segments)
+	}
+}
+
+// TestTwilioKeepsNoMessageLongerThanItsCodeLives: the vendor would for ten hours.
+func TestTwilioKeepsNoMessageLongerThanItsCodeLives(t *testing.T) {
+	t.Parallel()
+	for life, want := range map[time.Duration]string{5 * time.Minute: "300", 90*time.Second + time.Millisecond: "90", time.Millisecond: "1", 0: "1"} {
+		m := smstest.Message(t, "m", canaryMobile, canaryCode)
+		m.ExpiresIn = life
+		got, err := newTwilio(t, sms.TwilioConfig{}).Preview(m)
+		if err != nil || !strings.Contains(got, "&ValidityPeriod="+want+"&") {
+			t.Errorf("%v: %s, %v", life, got, err)
+		}
 	}
 }
 
