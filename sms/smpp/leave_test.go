@@ -1,7 +1,11 @@
 package smpp_test
 
 import (
+	"context"
+	"io"
+	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -115,6 +119,74 @@ func TestCloseDoesNotWaitForThePauseOfAThrottledClient(t *testing.T) {
 		}
 		if took := time.Since(start); took > 0 {
 			t.Errorf("took %v", took)
+		}
+	})
+}
+
+func TestCloseSendsBackWhoWaitsForTheWindow(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		smsc, client := open(t, smpptest.Config{Submit: func(l *smpptest.Link, s smpptest.Submission) {
+			time.AfterFunc(3*time.Second, func() { l.Accept(s) })
+		}}, func(c *smpp.Config) { c.Window = 1 })
+		var sending sync.WaitGroup
+		sending.Go(func() {
+			if _, err := submit(t, client, "first", time.Minute); err != nil {
+				t.Error(err)
+			}
+		})
+		synctest.Wait()
+		for range 20 {
+			sending.Go(func() {
+				start := time.Now()
+				_, err := submit(t, client, canaryText, time.Minute)
+				check(t, err, smpp.NotSent, 0)
+				if waited := time.Since(start); waited > 0 {
+					t.Errorf("waited %v", waited)
+				}
+			})
+		}
+		synctest.Wait()
+		if err := client.Close(); err != nil {
+			t.Error(err)
+		}
+		sending.Wait()
+		if n := len(smsc.Accepted()); n != 1 {
+			t.Errorf("%d accepted", n)
+		}
+	})
+}
+
+// TestABindWithoutAnAnswerIsGivenUpAndItsConnectionClosed has a far side that takes the bind and says nothing.
+func TestABindWithoutAnAnswerIsGivenUpAndItsConnectionClosed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var open, dials atomic.Int32
+		client := smpp.NewClient(smpp.Config{Dial: func(context.Context, string, string) (net.Conn, error) {
+			near, far := net.Pipe()
+			dials.Add(1)
+			open.Add(1)
+			go func() {
+				io.Copy(io.Discard, far) // until the other side closes
+				open.Add(-1)
+			}()
+			return near, nil
+		}})
+		client.Open()
+		time.Sleep(10*time.Second - time.Millisecond)
+		if dials.Load() != 1 || open.Load() != 1 {
+			t.Errorf("%d connections made, %d open, before the time of a bind was over", dials.Load(), open.Load())
+		}
+		time.Sleep(time.Second)
+		if dials.Load() != 2 || open.Load() != 1 {
+			t.Errorf("%d connections made, %d open, after it", dials.Load(), open.Load())
+		}
+		if err := client.Close(); err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
+		if open.Load() != 0 {
+			t.Error("a connection is open after Close")
 		}
 	})
 }
