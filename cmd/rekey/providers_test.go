@@ -322,3 +322,39 @@ func TestProvidersAreShownInTheOrderOfTheirNames(t *testing.T) {
 		last = at
 	}
 }
+
+// TestT29_TheDaysSpendStopsMessages: each takes what both gateways charge, 0.3, and is given back what the second would have.
+func TestT29_TheDaysSpendStopsMessages(t *testing.T) {
+	t.Parallel()
+	first, second := newGatewayServer(t), newGatewayServer(t)
+	people := []string{"13800000001", "13800000002", "13800000003", "13800000004"}
+	s := serve(t, t.TempDir(), people, append(through(first, second), "REKEY_LIMITS_SERVICE_SPEND_DAY=0.55",
+		"REKEY_SMS_PROVIDERS_G1_PRICE=0.1", "REKEY_SMS_PROVIDERS_G2_PRICE=0.2")...)
+	for _, mobile := range people[:3] {
+		if sent := s.send(mobile); sent.Errno != "0" {
+			t.Fatalf("send answers %+v", sent)
+		}
+	}
+	if sent := s.send(people[3]); sent.Errno != "4201" {
+		t.Errorf("send answers %+v when the day's money is used up", sent)
+	}
+	if warning, alarm := s.event("warning"), s.event("alarm"); warning["budget"] != "service_spend_day" || alarm["budget"] != "service_spend_day" {
+		t.Errorf("the log says %v and %v", warning, alarm)
+	}
+	if n := len(first.taken()) + len(second.taken()); n != 3 {
+		t.Errorf("%d messages were sent", n)
+	}
+}
+
+func TestT31_AGatewayWhoseAnswerIsUnknownIsNotAskedUnderAnotherName(t *testing.T) {
+	t.Parallel()
+	g := newGatewayServer(t)
+	g.status = http.StatusBadGateway
+	s := serve(t, t.TempDir(), []string{"13800000001"}, through(g, g)...)
+	if sent := s.send("13800000001"); sent.Errno != "0" { // it may have arrived
+		t.Errorf("send answers %+v", sent)
+	}
+	if delivered := s.event("deliver"); delivered["outcome"] != "unknown" || len(g.arrived) != 1 {
+		t.Errorf("it was asked %d times, and the log says %v", len(g.arrived), delivered)
+	}
+}
