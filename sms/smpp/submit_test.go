@@ -428,3 +428,14 @@ func TestMessagesOutOfBoundsAreNotSent(t *testing.T) {
 		}
 	})
 }
+
+func TestANackRefusesEvenWithStatusZero(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		_, client := open(t, smpptest.Config{Submit: func(l *smpptest.Link, s smpptest.Submission) {
+			l.Send(smpptest.PDU{Command: 0x80000000, Sequence: s.Sequence})
+		}}, nil)
+		_, err := submit(t, client, canaryText, time.Minute)
+		check(t, err, smpp.Refused, smpp.StatusInvalidCommand)
+	})
+}
