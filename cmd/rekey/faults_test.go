@@ -17,17 +17,7 @@ func TestT44_EveryFaultIsFoundAndSaysHowToMendIt(t *testing.T) {
 	}
 	encode := base64.StdEncoding.EncodeToString
 	text := encode([]byte("please change me in production, please!"))
-	var three string
-	for name, price := range map[string]string{"a": "\"0.05\"", "b": "\"0.1\"", "c": "{\"1\" = \"0.2\", \"861\" = \"0.01\", \"*\" = \"0.2\"}"} {
-		three += "[sms.providers." + name + "]\ntype = \"http\"\nurl = \"http://127.0.0.1/\"\nprice = " + price + "\n"
-	}
-	spending := "limits.service_spend_day = \"10\"\nsms.order = [\"a\"]\n[sms.providers.a]\ntype = \"http\"\nurl = \"http://127.0.0.1/\"\n"
-	tests := []struct {
-		name string
-		toml string
-		env  string // variables, one a word
-		want string // the fault, without the name of the file; up to … where another package goes on in words of its own
-	}{
+	expectEachFault(t, []faultCase{
 		{"missing keys", "", "",
 			`keys: is required; make one with: openssl rand -base64 32, then set keys = ["…"] or REKEY_KEYS_FILE`},
 		{"short key", `keys = ["` + encode([]byte("0123456789abcdef")) + `"]`, "",
@@ -251,99 +241,6 @@ index_key = "` + otherKey + `"`, "",
 		{"destination elsewhere in disguise", "[page]\ndone_url = \"//evil.example\"", "",
 			`2: page.done_url: can't be used: the done link "//evil.example" must begin with https://, http://, tel:, mailto: or a single slash`},
 
-		{"inbox under https", "public_origin = \"https://www.example.com\"", "",
-			`sms.order: sends codes to an inbox, which is for trying out, but public_origin is https; name a provider that reaches phones`},
-		{"inbox by another name under https", "public_origin = \"https://www.example.com\"\n[sms]\norder = [\"a\"]\n[sms.providers.a]\ntype = \"inbox\"", "",
-			`5: sms.providers.a.type: is an inbox, which is for trying out, but public_origin is https; remove the table, or make it a gateway`},
-		{"order without a provider", "[sms]\norder = [\"gateway\"]", "",
-			`2: sms.order: there is no provider "gateway"; configured are…`},
-		{"empty order", "[sms]\norder = []", "",
-			`2: sms.order: name at least one provider`},
-		{"route without a provider", "[sms.routes]\n852 = [\"gateway\"]", "",
-			`1: sms.routes."852": there is no provider "gateway"; configured are inbox`},
-		{"type that is none", "[sms.providers.a]\ntype = \"alyun\"\naccess_key_id = \"x\"", "",
-			`2: sms.providers.a.type: must be "inbox" or "http" or "aliyun" or "aliyun-verify" or "tencent" or "twilio" or "aws" or "smpp"`},
-		{"provider without a type", "[sms.providers.a]\nurl = \"http://127.0.0.1/\"", "",
-			`sms.providers.a.type: is required; write "inbox" or "http" or "aliyun" or "aliyun-verify" or "tencent" or "twilio" or "aws" or "smpp"`},
-		{"provider with a bad name", "[sms.providers.\"a b\"]\ntype = \"inbox\"", "",
-			`2: sms.providers."a b".type: stands under a name that is not made of small letters, digits, - and _; rename the table`},
-		{"gateway without a url", "[sms.providers.a]\ntype = \"http\"", "",
-			`sms.providers.a.url: …`},
-		{"gateway with a bad template", "[sms.providers.a]\ntype = \"http\"\nurl = \"http://127.0.0.1/{{.Nope}}\"", "",
-			`3: sms.providers.a.url: can't be filled in: url:1:19: executing "url" at <.Nope>: can't evaluate field Nope in type sms.fields; write fields as {{.Mobile}}, those that rekey.example.toml lists`},
-		{"gateway with a bad pattern", "[sms.providers.a]\ntype = \"http\"\nurl = \"http://127.0.0.1/\"\nsuccess = \"(\"", "",
-			`4: sms.providers.a.success: not a regular expression…`},
-		{"unknown setting of a provider", "[sms.providers.a]\ntype = \"inbox\"\nulr = \"x\"", "",
-			`3: sms.providers.a.ulr: there is no such setting; correct the name or remove the line (is it sms.providers.a.url?)`},
-		{"gateway's setting on an inbox", "[sms.providers.a]\ntype = \"inbox\"\nurl = \"x\"", "",
-			`3: sms.providers.a.url: is a setting of "http", and this provider is of type "inbox"; remove it`},
-		{"endpoint on a gateway", "[sms.providers.a]\ntype = \"http\"\nurl = \"http://127.0.0.1/\"\nendpoint = \"x\"", "",
-			`4: sms.providers.a.endpoint: is a setting of "aliyun" or "aliyun-verify" or "tencent" or "twilio" or "aws", and this provider is of type "http"; remove it`},
-		{"vendor's setting on another vendor", "[sms.providers.a]\ntype = \"twilio\"\nsign = \"x\"", "",
-			`3: sms.providers.a.sign: is a setting of "aliyun" or "aliyun-verify" or "tencent", and this provider is of type "twilio"; remove it`},
-		{"another type's setting with a bad value", "[sms.providers.a]\ntype = \"http\"\nurl = \"http://127.0.0.1/\"\nwindow = 0", "",
-			`4: sms.providers.a.window: is a setting of "smpp", and this provider is of type "http"; remove it`},
-		{"receipts of an inbox", "[sms.providers.a]\ntype = \"inbox\"", "REKEY_SMS_PROVIDERS_A_RECEIPTS=true",
-			`REKEY_SMS_PROVIDERS_A_RECEIPTS: sms.providers.a.receipts: is a setting of "http" or "aliyun" or "aliyun-verify" or "tencent" or "twilio" or "aws" or "smpp", and this provider is of type "inbox"; remove it`},
-		{"aliyun without its key", "[sms.providers.a]\ntype = \"aliyun\"", "",
-			`sms.providers.a.access_key_id: is required…`},
-		{"aliyun-verify without a sign", "[sms.providers.a]\ntype = \"aliyun-verify\"", "",
-			`sms.providers.a.sign: is required…`},
-		{"tencent without a template", "[sms.providers.a]\ntype = \"tencent\"", "",
-			`sms.providers.a.template: is required…`},
-		{"twilio without a token", "[sms.providers.a]\ntype = \"twilio\"", "",
-			`sms.providers.a.auth_token: …`},
-		{"aws without a region", "[sms.providers.a]\ntype = \"aws\"", "",
-			`sms.providers.a.region: is required…`},
-		{"aws with receipts and without a topic", "public_origin = \"https://h\"\n[sms.providers.a]\ntype = \"aws\"\nreceipts = true", "",
-			`sms.providers.a.topic: is required with receipts: the ARN of the SNS topic that configuration_set tells of its messages`},
-		{"smpp without an address", "[sms.providers.a]\ntype = \"smpp\"", "",
-			`sms.providers.a.address: …`},
-		{"smpp with an address without a port", "[sms.providers.a]\ntype = \"smpp\"\naddress = \"h\"", "",
-			`3: sms.providers.a.address: must be an address and a port…`},
-		{"window of nothing", "[sms.providers.a]\ntype = \"smpp\"\nwindow = 0", "",
-			`3: sms.providers.a.window: must be from 1 to 1000`},
-		{"weight over the bound", "[sms.providers.a]\ntype = \"inbox\"\nweight = 1001", "",
-			`3: sms.providers.a.weight: must be from 0 to 1000`},
-		{"template for a language that is not there", "[sms.providers.a]\ntype = \"aliyun\"\ntemplate = {\"zh-CN\" = \"SMS_1\", en = \"SMS_2\", fr = \"SMS_3\"}", "",
-			`3: sms.providers.a.template."fr": …`},
-		{"template for one of two languages", "[sms.providers.a]\ntype = \"aliyun\"\ntemplate = {\"zh-CN\" = \"SMS_1\"}", "",
-			`3: sms.providers.a.template: there is none for the language en…`},
-		{"template of no form", "[sms.providers.a]\ntype = \"aliyun\"\ntemplate = [\"SMS_1\"]", "",
-			`3: sms.providers.a.template: must be a text, or a table of texts by language, such as "…" or {"zh-CN" = "…", "en" = "…"}`},
-		{"price of no form", "[sms.providers.a]\ntype = \"inbox\"\nprice = {\"86\" = \"cheap\"}", "",
-			`3: sms.providers.a.price: must be an amount with at most six decimals, or a table of such by how numbers begin, such as "0.045" or {"86" = "0.045", "1" = "0.0079"}`},
-		{"price of no numbers", "[sms.providers.a]\ntype = \"inbox\"\nprice = {\"+86\" = \"0.045\"}", "",
-			`3: sms.providers.a.price: "+86" begins no number…`},
-		{"receipts without a place", "[sms.providers.a]\ntype = \"http\"\nurl = \"http://127.0.0.1/\"\nreceipts = true", "",
-			`4: sms.providers.a.receipts: needs public_origin, below which is the address that receipts are sent to; set it`},
-		{"failover by receipts that nobody sends", "[sms]\nreceipt_failover = true", "",
-			`2: sms.receipt_failover: no provider in use tells what became of a message, so that nothing would ever follow from it; see receipts, or set it to false`},
-		{"failover by receipts about nobody", "public_origin = \"https://h\"\n[sms]\norder = [\"a\"]\nreceipt_failover = true\n[sms.providers.a]\ntype = \"http\"\nurl = \"http://127.0.0.1/?cb={{urlquery .ReceiptURL}}\"", "",
-			`sms.providers.a.receipt_mobile: is required for sms.receipt_failover, which must know whom a receipt is about; write the name of that field, or set receipts to false`},
-		{"receipts waited for as long as a code lives", "[sms]\nreceipt_wait = \"20m\"", "",
-			`2: sms.receipt_wait: must be from 5s to 10m`},
-		{"group with nobody in it", "[sms]\norder = [\"inbox|nobody\"]", "",
-			`2: sms.order: there is no provider "nobody"; configured are inbox`},
-		{"route by no number", "[sms.routes]\nHK = [\"inbox\"]", "",
-			`1: sms.routes."HK": write how numbers begin, calling code and digits, such as "852"`},
-		{"spend without a price", "[limits]\nservice_spend_day = \"10\"\n[sms]\norder = [\"a\"]\n[sms.providers.a]\ntype = \"http\"\nurl = \"http://127.0.0.1/\"", "",
-			`sms.providers.a.price: is required for limits.service_spend_day to stop anything; write the price of one message`},
-		{"spend with a price of elsewhere", spending + "price = {\"852\" = \"0.3\"}", "",
-			`6: sms.providers.a.price: says nothing of numbers that begin with 86, and limits.service_spend_day stops nothing without; add them, or "*" for all others`},
-		{"spend without a price of a route", "sms.routes = {\"861\" = [\"a\"]}\n" + spending + "price = {\"862\" = \"0.3\"}", "",
-			`7: sms.providers.a.price: says nothing of numbers that begin with 861, and limits.service_spend_day stops nothing without; add them, or "*" for all others`},
-		{"spend everywhere", spending + "price = {\"86\" = \"0.3\"}", "REKEY_NUMBERS_PLAN=* REKEY_NUMBERS_ALLOW=*",
-			`6: sms.providers.a.price: says nothing of some countries in numbers.allow, and limits.service_spend_day stops nothing without; add "*" for all others`},
-		{"a day's spend that is less than two providers cost", "limits.service_spend_day = \"0.25\"\nsms.order = [\"a\", \"b|c\"]\nsms.routes = {\"8613\" = [\"a\"]}\n" + three, "",
-			`1: limits.service_spend_day: a message to +86 may cost 0.3, by its dearest providers, so that none would ever be sent; write more`},
-		{"a day's spend that is less than a message costs anywhere", "limits.service_spend_day = \"0.05\"\nsms.order = [\"b\"]\n" + three, "REKEY_NUMBERS_PLAN=* REKEY_NUMBERS_ALLOW=*",
-			`1: limits.service_spend_day: a message may cost 0.1, by its dearest providers, so that none would ever be sent; write more`},
-		{"a day's spend that is less than a message to two countries costs", "limits.service_spend_day = \"0.15\"\nsms.order = [\"b\"]\nsms.routes = {\"1\" = [\"c\"]}\n" + three, "REKEY_NUMBERS_PLAN=* REKEY_NUMBERS_ALLOW=CN,US,CA",
-			`1: limits.service_spend_day: a message to +1 may cost 0.2, by its dearest providers, so that none would ever be sent; write more`},
-		{"sign with brackets", "[sms]\nsign = \"【a】\"", "",
-			`2: sms.sign: write at most 20 printable characters, without 【】`},
-
 		{"bad value in the environment", "", "REKEY_CODES_LIFETIME=1h",
 			`REKEY_CODES_LIFETIME: codes.lifetime: must be from 30s to 10m`},
 		{"unknown variable", "", "REKEY_USER_DSN=sqlite:a",
@@ -356,7 +253,19 @@ index_key = "` + otherKey + `"`, "",
 			`REKEY_KEYS_FILE (` + exposedFile + `): keys: everybody on this machine can read or change this secret; run chmod 600 ` + exposedFile + `, or where it is mounted, say mode 0400 there (Docker: mode, Kubernetes: defaultMode)`},
 		{"environment before a faulty file", "listen = 1", "REKEY_LISTEN=127.0.0.1:1",
 			`1: listen: must be a string, such as "text"`},
-	}
+	})
+}
+
+// faultCase is a configuration with one fault, beside others that it may have.
+type faultCase struct {
+	name string
+	toml string
+	env  string // variables, one a word
+	want string // the fault, without the name of the file; up to … where another package goes on in words of its own
+}
+
+func expectEachFault(t *testing.T, tests []faultCase) {
+	t.Helper()
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

@@ -358,3 +358,18 @@ func TestT31_AGatewayWhoseAnswerIsUnknownIsNotAskedUnderAnotherName(t *testing.T
 		t.Errorf("it was asked %d times, and the log says %v", len(g.arrived), delivered)
 	}
 }
+
+func TestAProviderOfNoWeightWaitsForTheOthersToFail(t *testing.T) {
+	t.Parallel()
+	spare, other := newGatewayServer(t), newGatewayServer(t)
+	people := []string{"13800000001", "13800000002", "13800000003", "13800000004"}
+	s := serve(t, t.TempDir(), people, append(through(spare, other), "REKEY_SMS_ORDER=g1|g2", "REKEY_SMS_PROVIDERS_G1_WEIGHT=0")...)
+	for _, mobile := range people {
+		if sent := s.send(mobile); sent.Errno != "0" {
+			t.Fatalf("send answers %+v", sent)
+		}
+	}
+	if len(spare.taken()) != 0 || len(other.taken()) != len(people) {
+		t.Errorf("the spare one has %d messages, the other %d", len(spare.taken()), len(other.taken()))
+	}
+}
