@@ -111,13 +111,17 @@ func (c *Cluster) introduce(ctx context.Context) error {
 			return err
 		}
 	}
-	for _, s := range c.Nodes[1:] {
-		// The ports are those that the bus itself goes by: that for TLS, and the bus's own.
-		if err := c.Nodes[0].client.Do(ctx, "cluster", "meet", loopback, s.ports[1].number, s.ports[2].number).Err(); err != nil {
-			return err
-		}
-	}
 	known := func() error {
+		for _, s := range c.Nodes[1:] {
+			// The ports are those that the bus itself goes by: that for TLS, and the bus's own. Nodes give up getting to know each
+			// other after their silence, and do not try again by themselves; asked meanwhile, they go on.
+			if err := c.Nodes[0].client.Do(ctx, "cluster", "count-failure-reports", s.id).Err(); err == nil {
+				continue
+			}
+			if err := c.Nodes[0].client.Do(ctx, "cluster", "meet", loopback, s.ports[1].number, s.ports[2].number).Err(); err != nil {
+				return err
+			}
+		}
 		for _, s := range c.Nodes {
 			for _, other := range c.Nodes {
 				if err := s.client.Do(ctx, "cluster", "count-failure-reports", other.id).Err(); err != nil {
