@@ -346,9 +346,9 @@ func TestANodeThatIsDownIsTold(t *testing.T) {
 	replica.Start(t)
 	c.WaitHealthy(t)
 	masters[0].Freeze(t)
-	found := inspect(t, with(t, c.URL, "step_timeout", "300ms"), 0)
+	found := inspect(t, with(t, c.URL, "step_timeout", "5s"), 0)
 	if !slices.ContainsFunc(found, func(f redisstore.Finding) bool {
-		return f.ID == "codes.unreachable" && strings.Contains(f.Text, "At "+masters[0].Address+" the server does not answer within 300ms")
+		return f.ID == "codes.unreachable" && strings.Contains(f.Text, "At "+masters[0].Address+" the server does not answer within 5s")
 	}) {
 		t.Errorf("found\n%s", listed(found))
 	}
