@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
-	"regexp"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -176,7 +175,7 @@ func (a answer) verdict() error {
 	switch s := a.status; {
 	case s >= 200 && s <= 299:
 		return nil
-	case s == http.StatusServiceUnavailable && lostBehind.Match(a.body) && !neverReached.Match(a.body):
+	case s == http.StatusServiceUnavailable && lostBehind(a.body):
 		r.Outcome, r.Detail = Unknown, "a proxy answered with this HTTP status, which had handed the message on and lost the answer"
 	case s == http.StatusUnauthorized, s == http.StatusPaymentRequired, s == http.StatusProxyAuthRequired:
 		r.Outcome = RejectedAccount
@@ -197,15 +196,31 @@ func (a answer) verdict() error {
 	return r
 }
 
-// What proxies answer with 503 after the request may have reached the server behind them: Envoy where others write 502, with
-// its reason (https://www.envoyproxy.io/docs/envoy/latest/configuration/observability/access_log/usage, UC and UR), Varnish
-// for every failure (https://www.netdata.cloud/guides/varnish/varnish-503-backend-fetch-failed/) and Fastly by name
+// lostBehind reports whether a page with status 503 is of a proxy after which the request may have reached the server: Envoy,
+// where others write 502, with its reason
+// (https://www.envoyproxy.io/docs/envoy/latest/configuration/observability/access_log/usage, UC and UR), Varnish for every
+// failure (https://www.netdata.cloud/guides/varnish/varnish-503-backend-fetch-failed/), and Fastly by name
 // (https://fastly.com/documentation/guides/vcl/errors).
-var (
-	lostBehind = regexp.MustCompile(
-		`(?i)upstream connect error or disconnect/reset before headers|backend (?:fetch failed|read error|write error)|(?:first byte|between bytes|fetch) timeout`)
-	neverReached = regexp.MustCompile(`before headers\. reset reason: (?:overflow|(?:local |remote )?connection (?:failure|timeout))`)
-)
+func lostBehind(page []byte) bool {
+	text := strings.ToLower(string(page))
+	if _, reason, ok := strings.Cut(text, "before headers. reset reason: "); ok {
+		reason = strings.TrimPrefix(strings.TrimPrefix(reason, "local "), "remote ")
+		for _, unreached := range []string{"overflow", "connection failure", "connection timeout"} {
+			if strings.HasPrefix(reason, unreached) {
+				return false
+			}
+		}
+	}
+	for _, lost := range []string{
+		"upstream connect error or disconnect/reset before headers", "backend fetch failed", "backend read error", "backend write error",
+		"first byte timeout", "between bytes timeout", "fetch timeout",
+	} {
+		if strings.Contains(text, lost) {
+			return true
+		}
+	}
+	return false
+}
 
 // codeless is the verdict on an answer without a code from a vendor whose refusals all have one: it comes from something in
 // the way, such as a proxy or a firewall, or from another server at endpoint, or it was cut off. Such a 4xx says nothing of

@@ -168,7 +168,8 @@ func (s *session) unbind() error {
 
 // Submit hands m to the SMSC and returns the id that it gave it, which is empty if it gave none. It waits for a link, a
 // place in the window and the answer until ctx ends; it does not wait for what can't come in that time, nor for more than a
-// second for a link that could not be made before: others may take the message at once. The message is submitted at most once. The error is an *Error.
+// second for a link that could not be made before: others may take the message at once. The message is submitted at most once.
+// The error is an *Error.
 func (c *Client) Submit(ctx context.Context, m Message) (id string, err error) {
 	bytes, err := submitPDU(m)
 	if err != nil {
