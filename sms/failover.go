@@ -141,7 +141,7 @@ func NewFailover(c FailoverConfig) (*Failover, error) {
 }
 
 func (f *Failover) route(n rekey.Number) route {
-	if r, ok := longest(f.routes, n); ok {
+	if r, ok := longest(f.routes, digitsOf(n)); ok {
 		return r
 	}
 	return f.order

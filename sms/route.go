@@ -20,14 +20,19 @@ type Prices map[string]int64
 const maxPrice = 1_000_000_000_000_000
 
 // For is the price of a segment to a number.
-func (p Prices) For(to rekey.Number) int64 {
-	price, _ := longest(p, to)
+func (p Prices) For(to rekey.Number) int64 { return p.ForPrefix(digitsOf(to)) }
+
+// ForPrefix is the price of a segment to a number that begins so, in E.164 without its plus, as far as these digits tell.
+func (p Prices) ForPrefix(digits string) int64 {
+	price, _ := longest(p, digits)
 	return price
 }
 
-// longest is the entry whose key is the longest prefix of a number's E.164 digits.
-func longest[T any](byPrefix map[string]T, to rekey.Number) (v T, ok bool) {
-	digits := strings.TrimPrefix(to.E164(), "+")
+// digitsOf are those of a number in E.164.
+func digitsOf(n rekey.Number) string { return strings.TrimPrefix(n.E164(), "+") }
+
+// longest is the entry whose key is the longest that digits begin with.
+func longest[T any](byPrefix map[string]T, digits string) (v T, ok bool) {
 	for n := len(digits); n >= 0; n-- {
 		if v, ok = byPrefix[digits[:n]]; ok {
 			return v, true

@@ -255,7 +255,7 @@ func (p *SMPP) parts(m rekey.Message) []smpp.Message {
 			text = append([]byte{5, 0, 3, reference, byte(len(texts)), byte(i + 1)}, text...)
 		}
 		parts[i] = smpp.Message{
-			Source: p.source, Destination: smpp.Address{TON: 1, NPI: 1, Digits: strings.TrimPrefix(m.To.E164(), "+")},
+			Source: p.source, Destination: smpp.Address{TON: 1, NPI: 1, Digits: digitsOf(m.To)},
 			DataCoding: dataCoding(encoding), Header: len(texts) > 1, Receipt: p.receipts && i == 0, Text: text,
 		}
 	}

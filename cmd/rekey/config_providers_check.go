@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/nyaruka/phonenumbers"
+
+	"rekey/sms"
 )
 
 var providerName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`)
@@ -152,7 +154,7 @@ func (c *config) unaffordable() (faults []error) {
 		var charged []int64
 		for _, name := range ranks(w.order) {
 			if p := c.SMS.Providers[name]; p != nil {
-				charged = append(charged, priceFor(p.Price, w.prefix))
+				charged = append(charged, sms.Prices(p.Price).ForPrefix(w.prefix))
 			}
 		}
 		slices.Sort(charged)

@@ -102,16 +102,6 @@ func byLanguage(p *map[string]string) value {
 	return oneOrTable(p, each, quote, form)
 }
 
-// priceFor is what a message to a number that begins with prefix costs, as far as its digits tell: 0 where nothing is said.
-func priceFor(prices map[string]int64, prefix string) int64 {
-	for n := len(prefix); n >= 0; n-- {
-		if price, ok := prices[prefix[:n]]; ok {
-			return price
-		}
-	}
-	return 0
-}
-
 // covers reports whether every number that begins with prefix has a price.
 func covers(prices map[string]int64, prefix string) bool {
 	for _, key := range slices.Sorted(maps.Keys(prices)) {
