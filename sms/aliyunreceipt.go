@@ -24,39 +24,44 @@ type aliyunReport struct {
 // aliyunTaken is the answer that the vendor wants. After any other it pushes again 1, 5 and 10 minutes later.
 const aliyunTaken = `{"code":0,"msg":"接收成功"}`
 
-// Pushed reads the delivery receipts in a request of the vendor's, all of them or none. It signs none of them.
+// Pushed reads the delivery receipts in a request of the vendor's. It signs none of them.
 func (a *aliyun) Pushed(_ context.Context, r *http.Request, body []byte) (Push, error) {
 	if r.Method != http.MethodPost {
 		return Push{}, errors.New("receipts of Alibaba Cloud come by POST")
 	}
-	var pushed []aliyunReport
-	if err := json.Unmarshal(body, &pushed); err != nil || pushed == nil {
-		return Push{}, errors.New("not an array of receipts as Alibaba Cloud pushes them") // the cause quotes the body (T36)
+	pushed, err := splitReceipts(body)
+	if err != nil {
+		return Push{}, err
 	}
-	push := Push{ContentType: "application/json", Answer: aliyunTaken}
-	for _, p := range pushed {
-		if p.Success == nil || !vendorID(p.BizID) {
-			return Push{}, errors.New("a receipt without success or biz_id, or with a biz_id that is none")
-		}
-		report := Report{ID: p.BizID, Code: VendorCode(p.ErrCode), State: Undelivered}
-		switch {
-		case *p.Success:
-			report.State = Delivered
-		case p.ErrCode == "REQUEST_SUCCESS": // the operator has not said anything yet
-			report.State = Pending
-		}
-		// Only messages of ours have an id that tells the calling code. The address is that of the whole account: among ours
-		// are those of other programs, whose out_id is what they like, and which must not cost us the push.
-		if vendorID(p.OutID) {
-			id, calling, foreign := strings.Cut(p.OutID, ".")
-			if !foreign {
-				calling = mainland
-			}
-			report.Message, report.To = id, aliyunNumber(p.Phone, calling)
-		}
-		push.Reports = append(push.Reports, report)
+	return readEach(Push{ContentType: "application/json", Answer: aliyunTaken}, pushed, readAliyun)
+}
+
+// readAliyun reads one receipt of a push.
+func readAliyun(receipt json.RawMessage) (Report, error) {
+	var p aliyunReport
+	if json.Unmarshal(receipt, &p) != nil {
+		return Report{}, errors.New("not a receipt as Alibaba Cloud pushes it") // the cause quotes it (T36)
 	}
-	return push, nil
+	if p.Success == nil || !vendorID(p.BizID) {
+		return Report{}, errors.New("a receipt without success or biz_id, or with a biz_id that is none")
+	}
+	report := Report{ID: p.BizID, Code: VendorCode(p.ErrCode), State: Undelivered}
+	switch {
+	case *p.Success:
+		report.State = Delivered
+	case p.ErrCode == "REQUEST_SUCCESS": // the operator has not said anything yet
+		report.State = Pending
+	}
+	// Only messages of ours have an id that tells the calling code. The address is that of the whole account: among ours
+	// are those of other programs, whose out_id is what they like, and which must not cost us the receipt.
+	if vendorID(p.OutID) {
+		id, calling, foreign := strings.Cut(p.OutID, ".")
+		if !foreign {
+			calling = mainland
+		}
+		report.Message, report.To = id, aliyunNumber(p.Phone, calling)
+	}
+	return report, nil
 }
 
 // aliyunNumber is a number as receipts write it: with the calling code or, in the mainland, mostly without. It is zero where

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -64,7 +63,7 @@ func newReceiptForm(c HTTPConfig, pattern func(setting, text string) *regexp.Reg
 // ReceiptID: our id where it was handed over as {{.ID}}, or the gateway's own where Success finds that in its answers.
 //
 // A status that ReceiptFailed matches in whole is Undelivered, else one that ReceiptDelivered matches in whole Delivered;
-// any other is Pending. A request that is not of this form is an error, and none of its receipts counts.
+// any other is Pending. A receipt in an array that is not of this form is passed over; if none is of it, that is an error.
 func (h *HTTP) Pushed(_ context.Context, r *http.Request, body []byte) (Push, error) {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
@@ -82,17 +81,14 @@ func (h *HTTP) Pushed(_ context.Context, r *http.Request, body []byte) (Push, er
 			message = ids[0]
 		}
 	}
-	push := Push{Answer: "OK"}
-	for _, object := range objects {
-		report, err := h.receipt.read(message, func(name string) string {
+	return readEach(Push{Answer: "OK"}, objects, func(object map[string]string) (Report, error) {
+		if object == nil {
+			return Report{}, errors.New("it is not a JSON object")
+		}
+		return h.receipt.read(message, func(name string) string {
 			return cmp.Or(object[name], query.Get(name))
 		})
-		if err != nil {
-			return Push{}, err
-		}
-		push.Reports = append(push.Reports, report)
-	}
-	return push, nil
+	})
 }
 
 // read is the receipt with these fields; message is our id of it, if the address says so.
@@ -125,21 +121,25 @@ func (f *receiptForm) read(message string, field func(name string) string) (Repo
 	return r, nil
 }
 
-// receiptObjects is the fields of each receipt in a body. JSON is told by its first character and not by the content
-// type, which gateways are careless with. An empty body is one receipt without fields: they are in the query.
+// receiptObjects is the fields of each receipt in a body; nil for one in an array that is no object. JSON is told by its
+// first character and not by the content type, which gateways are careless with. An empty body is one receipt without
+// fields: they are in the query.
 func receiptObjects(body []byte) ([]map[string]string, error) {
 	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte(byteOrderMark)))
 	switch {
 	case len(body) == 0:
-		return make([]map[string]string, 1), nil
+		return []map[string]string{{}}, nil
 	case body[0] == '[':
-		var all []map[string]any
-		if !decodeNumbers(body, &all) || slices.ContainsFunc(all, func(o map[string]any) bool { return o == nil }) {
-			return nil, errors.New("the body is not an array of JSON objects")
+		all, err := splitReceipts(body)
+		if err != nil {
+			return nil, err
 		}
 		objects := make([]map[string]string, len(all))
-		for i, o := range all {
-			objects[i] = scalars(o)
+		for i, receipt := range all {
+			var o map[string]any
+			if decodeNumbers(receipt, &o) && o != nil {
+				objects[i] = scalars(o)
+			}
 		}
 		return objects, nil
 	case body[0] == '{':

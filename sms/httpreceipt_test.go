@@ -116,8 +116,8 @@ func TestT36_WhatIsNoReceiptIsRefusedInSilence(t *testing.T) {
 		"JSON that ends early":      {"POST", "id=m1", `{"status": "` + canaryMobile},
 		"JSON and more":             {"POST", "id=m1", `{"status": "1"} ` + canaryMobile},
 		"an array of no objects":    {"POST", "id=m1", `["` + canaryMobile + `"]`},
-		"an array with a null":      {"POST", "", `[{"id": "m1", "status": "1"}, null]`},
-		"an array with a stranger":  {"POST", "", `[{"id": "m1", "status": "1"}, {"status": "` + canaryMobile + `"}]`},
+		"an array of nulls":         {"POST", "id=m1&status=1", `[null]`},
+		"an array that ends early":  {"POST", "", `[{"id": "m1", "status": "` + canaryMobile + `"}`},
 		"an array at a message's":   {"POST", "id=m1", `[{"status": "1"}, {"status": "2"}]`},
 		"a nested status":           {"POST", "id=m1", `{"status": {"code": "` + canaryMobile + `"}}`},
 		"a number that is none":     {"GET", "id=m1&status=1&mobile=x" + canaryMobile, ""},
@@ -133,6 +133,18 @@ func TestT36_WhatIsNoReceiptIsRefusedInSilence(t *testing.T) {
 			smstest.CheckSilent(t, err, canaryMobile)
 		})
 	}
+}
+
+// TestT36_AReceiptThatCantBeReadDoesNotCostTheOthers: refused with them, it would come again for ever, and they never count.
+func TestT36_AReceiptThatCantBeReadDoesNotCostTheOthers(t *testing.T) {
+	t.Parallel()
+	passesOver(t, newHTTP(t, sms.HTTPConfig{URL: "http://gateway.example/", ReceiptMobile: "mobile"}),
+		`{"id": "m1", "status": "DELIVRD", "mobile": "13912345678"}`,
+		`null`, `17`, `"`+canaryMobile+`"`, `[]`, `{}`,
+		`{"status": "`+canaryMobile+`"}`, `{"id": "`+canaryMobile+`"}`,
+		`{"id": "a `+canaryMobile+`", "status": "1"}`,
+		`{"id": "m1", "status": {"code": "`+canaryMobile+`"}}`,
+		`{"id": "m1", "status": "1", "mobile": "x`+canaryMobile+`"}`)
 }
 
 func TestNumbersOfReceiptsAreThoseThatMessagesWentTo(t *testing.T) {

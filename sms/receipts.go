@@ -38,7 +38,8 @@ type ReceiptsConfig struct {
 
 // Receipts is an http.Handler for what vendors push: GET and POST /NAME/SECRET. A wrong name or secret is 404, a signature
 // that is not the vendor's 403, what is not of its form 400, what is longer than any receipts 413, what ended early or came too
-// slowly 408; what can't be checked now, or comes with too many others, 503. Then nothing of it counts. It is safe for
+// slowly 408; what can't be checked now, or comes with too many others, 503. Then nothing of it counts. Of a push in which
+// only some receipts are not of the vendor's form the others count, and it is not asked for again. It is safe for
 // concurrent use.
 //
 // Vendors are no browsers and have no cookies: the address's secret or the signature stands in the place of the
@@ -102,6 +103,9 @@ func (h *Receipts) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		h.refuse(w, r, name, err)
 		return
+	}
+	if push.Unread > 0 {
+		h.c.Log.WarnContext(r.Context(), "receipts could not be read", "provider", name, "unread", push.Unread, "read", len(push.Reports), "cause", push.Cause)
 	}
 	h.c.Observe(r.Context(), name, push.Reports)
 	if push.Answer == "" {

@@ -100,6 +100,42 @@ func TestReceiptsAreTakenFromWhoeverKnowsTheAddress(t *testing.T) {
 	}
 }
 
+// TestT36_TheLogTellsHowManyReceiptsOfAPushCouldNotBeRead, and nothing that stood in them. The gateway, to which the push was
+// taken, has nobody who looks.
+func TestT36_TheLogTellsHowManyReceiptsOfAPushCouldNotBeRead(t *testing.T) {
+	t.Parallel()
+	var logged bytes.Buffer
+	var heard []sms.Report
+	h := sms.NewReceipts(sms.ReceiptsConfig{
+		Providers: map[string]sms.Provider{"gateway": newHTTP(t, sms.HTTPConfig{URL: "http://gateway.example/"})},
+		Secret:    func(string) string { return "secret" },
+		Observe:   func(_ context.Context, _ string, reports []sms.Report) { heard = append(heard, reports...) },
+		Log:       slog.New(slog.NewTextHandler(&logged, nil)),
+	})
+	push := func(body string) *httptest.ResponseRecorder {
+		heard = nil
+		logged.Reset()
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest("POST", "/gateway/secret", strings.NewReader(body)))
+		return w
+	}
+	const stray = `{"to": "` + canaryMobile + `", "status": "DELIVRD"}`
+	w := push(`[` + stray + `, {"id": "m1", "status": "DELIVRD"}, ` + stray + `]`)
+	if w.Code != http.StatusOK || w.Body.String() != "OK" || len(heard) != 1 || heard[0].Message != "m1" {
+		t.Errorf("one of three: %d %s, heard %+v", w.Code, w.Body, heard)
+	}
+	if !strings.Contains(logged.String(), `level=WARN msg="receipts could not be read" provider=gateway unread=2 read=1 cause="there is no id`) ||
+		strings.Contains(logged.String(), canaryMobile) {
+		t.Errorf("the log says %s", &logged)
+	}
+	if w := push(`[` + stray + `]`); w.Code != http.StatusBadRequest || heard != nil || strings.Contains(logged.String(), canaryMobile) {
+		t.Errorf("none of one: %d, heard %+v, the log says %s", w.Code, heard, &logged)
+	}
+	if w := push(`[{"id": "m1", "status": "DELIVRD"}` + strings.Repeat(",0", 1000) + `]`); w.Code != http.StatusRequestEntityTooLarge || heard != nil {
+		t.Errorf("one of more than any vendor pushes: %d, heard %+v", w.Code, heard)
+	}
+}
+
 // steps is a Limiter that counts the steps and what was charged in them.
 type steps struct {
 	hangs          bool // each step until its context ends

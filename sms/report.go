@@ -2,6 +2,7 @@ package sms
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"slices"
@@ -53,8 +54,43 @@ type Pusher interface {
 // Push is what a vendor pushed, and the answer that it wants: another one, and it pushes again.
 type Push struct {
 	Reports     []Report
+	Unread      int    // receipts beside Reports that can't be read
+	Cause       error  // why the first of them can't; nil if there are none
 	ContentType string // of Answer; empty: text/plain
 	Answer      string // the body of the answer, with status 200; empty: 204
+}
+
+// splitReceipts takes a JSON array of receipts apart without reading them: there may be a hundred thousand in a body of a
+// stranger who has learnt the address (T22).
+func splitReceipts(body []byte) ([]json.RawMessage, error) {
+	var receipts []json.RawMessage
+	if json.Unmarshal(body, &receipts) != nil || receipts == nil {
+		return nil, errors.New("the body is not an array of receipts") // the cause quotes the body (T36)
+	}
+	if len(receipts) > maxReports {
+		return nil, errTooMany
+	}
+	return receipts, nil
+}
+
+// readEach reads the receipts of a push, whose answer is set. One that can't be read is counted and passed over: if it
+// cost the push the vendor would send all of them again, with the same end each time, and the others would never count. If
+// there are some and none can be read the error is that of the first, since then it is rather the form that is another.
+func readEach[T any](push Push, receipts []T, read func(T) (Report, error)) (Push, error) {
+	for _, receipt := range receipts {
+		report, err := read(receipt)
+		if err == nil {
+			push.Reports = append(push.Reports, report)
+			continue
+		}
+		if push.Unread++; push.Unread == 1 {
+			push.Cause = err
+		}
+	}
+	if push.Unread > 0 && len(push.Reports) == 0 {
+		return Push{}, push.Cause
+	}
+	return push, nil
 }
 
 // ErrForged says that a request was not signed by the vendor.

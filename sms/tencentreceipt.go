@@ -21,33 +21,38 @@ type tencentReport struct {
 // tencentTaken is the answer that the vendor wants. After any other it pushes twice more.
 const tencentTaken = `{"result":0,"errmsg":"OK"}`
 
-// Pushed reads the delivery receipts in a request of the vendor's, all of them or none. It signs none of them.
+// Pushed reads the delivery receipts in a request of the vendor's. It signs none of them.
 func (t *Tencent) Pushed(_ context.Context, r *http.Request, body []byte) (Push, error) {
 	if r.Method != http.MethodPost {
 		return Push{}, errors.New("receipts of Tencent Cloud come by POST")
 	}
-	var pushed []tencentReport
-	if err := json.Unmarshal(body, &pushed); err != nil || pushed == nil {
-		return Push{}, errors.New("not an array of receipts as Tencent Cloud pushes them") // the cause quotes the body (T36)
+	pushed, err := splitReceipts(body)
+	if err != nil {
+		return Push{}, err
 	}
-	push := Push{ContentType: "application/json", Answer: tencentTaken}
-	for _, p := range pushed {
-		report := Report{ID: p.SerialNo, To: reportNumber(p.CallingCode, p.National), Code: VendorCode(p.Code)}
-		switch p.Status {
-		case "SUCCESS":
-			report.State = Delivered
-		case "FAIL":
-			report.State = Undelivered
-		default:
-			return Push{}, errors.New("a receipt whose report_status is neither SUCCESS nor FAIL")
-		}
-		if !vendorID(p.SerialNo) {
-			return Push{}, errors.New("a receipt without sid, or with one that is none")
-		}
-		if vendorID(p.Context) {
-			report.Message = p.Context
-		}
-		push.Reports = append(push.Reports, report)
+	return readEach(Push{ContentType: "application/json", Answer: tencentTaken}, pushed, readTencent)
+}
+
+// readTencent reads one receipt of a push.
+func readTencent(receipt json.RawMessage) (Report, error) {
+	var p tencentReport
+	if json.Unmarshal(receipt, &p) != nil {
+		return Report{}, errors.New("not a receipt as Tencent Cloud pushes it") // the cause quotes it (T36)
 	}
-	return push, nil
+	report := Report{ID: p.SerialNo, To: reportNumber(p.CallingCode, p.National), Code: VendorCode(p.Code)}
+	switch p.Status {
+	case "SUCCESS":
+		report.State = Delivered
+	case "FAIL":
+		report.State = Undelivered
+	default:
+		return Report{}, errors.New("a receipt whose report_status is neither SUCCESS nor FAIL")
+	}
+	if !vendorID(p.SerialNo) {
+		return Report{}, errors.New("a receipt without sid, or with one that is none")
+	}
+	if vendorID(p.Context) {
+		report.Message = p.Context
+	}
+	return report, nil
 }
