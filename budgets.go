@@ -234,26 +234,17 @@ func (s *Service) take(ctx context.Context, c Client, n Number, charges []Charge
 	}
 	if d.Refused >= 0 {
 		refused := charges[d.Refused]
-		if refused.Kind == Conversion || refused.Kind == Daily {
-			s.record(ctx, c, n, Event{Kind: EventAlarm, Outcome: Limited.String(), Budget: refused.Budget})
-		}
+		s.overBudget(ctx, c, n, refused, d.RetryAfter)
 		return &Error{Kind: Limited, RetryAfter: d.RetryAfter, Budget: refused.Budget}
 	}
 	for i, charge := range charges {
+		// What is given back passes the mark again, with every request that sends nothing.
 		mark := int64(warnAt * float64(charge.Limit))
-		if charge.Kind == Daily && d.Used[i] >= mark && d.Used[i]-charge.Cost < mark && s.firstWarning(charge.Budget) {
-			s.record(ctx, c, n, Event{Kind: EventWarning, Budget: charge.Budget, Outcome: "80%"})
+		if charge.Kind == Daily && d.Used[i] >= mark && d.Used[i]-charge.Cost < mark {
+			s.notify(ctx, c, n, Event{Kind: EventWarning, Budget: charge.Budget, Outcome: "80%"}, charge.Name, midnight())
 		}
 	}
 	return nil
-}
-
-// firstWarning reports whether nobody was warned of a service's budget today (UTC), and notes that somebody is. What is
-// given back passes the mark again: a request that sends nothing, which anybody can repeat, must not warn each time.
-func (s *Service) firstWarning(budget string) bool {
-	today := daysSinceEpoch(time.Now())
-	last, _ := s.warned.Swap(budget, today)
-	return last != today
 }
 
 // giveBack returns charges. If it fails they stay, on the safe side. What was taken from a calendar day that is over went

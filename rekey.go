@@ -155,7 +155,7 @@ func (s *Service) issue(ctx context.Context, c Client, n Number, flow string) (i
 			return Issued{}, false, err
 		}
 		if len(accounts) > 1 {
-			s.record(ctx, c, n, Event{Kind: EventAlarm, Outcome: SeveralAccounts.String()})
+			s.severalAccounts(ctx, c, n)
 		}
 		real = len(accounts) == 1
 		switch {
@@ -314,7 +314,7 @@ func (s *Service) Reset(ctx context.Context, c Client, r ResetRequest) (done Don
 			}
 		}
 		if len(accounts) > 1 {
-			s.record(ctx, c, n, Event{Kind: EventAlarm, Outcome: SeveralAccounts.String()})
+			s.severalAccounts(ctx, c, n)
 		}
 		if len(accounts) != 1 || s.accountName(accounts[0].ID) != verdict.Account {
 			return Done{}, &Error{Kind: NoAccount}

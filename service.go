@@ -71,8 +71,7 @@ type Service struct {
 	// hint that saves a question to the store for each guess: a replica that has not seen it yet learns it from its
 	// next wrong guess.
 	wrongUntil atomic.Int64
-	// warned is on which day, counted from the Unix epoch (int64), this replica last warned of a budget (string).
-	warned sync.Map
+	told       notices // to operators
 }
 
 // New makes a Service, or says all that is wrong with its options.
