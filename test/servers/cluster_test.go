@@ -90,7 +90,7 @@ func TestAMasterOfAClusterIsReplaced(t *testing.T) {
 
 func TestAClusterIsReachedThroughItsProxiesAlone(t *testing.T) {
 	t.Parallel()
-	c := StartRedisCluster(t)
+	c := StartRedisCluster(t, "cluster-node-timeout 60000") // on a slow machine too no master is replaced
 	k, proxies := c.Proxied(t)
 	client := k.Client(t)
 	put(t, client, "n", "1")

@@ -64,6 +64,9 @@ func (p *process) kill() error {
 	default:
 	}
 	children, err := halt(p.cmd.Process.Pid)
+	if err == syscall.ESRCH { // it has ended by itself just now
+		return p.wait()
+	}
 	if err != nil {
 		return err
 	}

@@ -42,6 +42,20 @@ func TestAProgramEndsWithWhatItHasStarted(t *testing.T) {
 	p.Kill(t) // which does nothing
 }
 
+// The system may know of an end before whoever waits for it does.
+func TestAProgramThatEndsJustThenIsKilled(t *testing.T) {
+	t.Parallel()
+	cmd := exec.Command(Need(t, "true", "a program that does nothing", "apt-get install coreutils"))
+	if err := cmd.Run(); err != nil {
+		t.Fatal(err)
+	}
+	p := &process{cmd: cmd, exited: make(chan struct{})}
+	go close(p.exited)
+	if err := p.kill(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestAReservedPortRefusesUntilSomebodyListens(t *testing.T) {
 	t.Parallel()
 	address := net.JoinHostPort(loopback, strconv.Itoa(ReservePort(t)))

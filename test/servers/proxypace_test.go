@@ -67,6 +67,7 @@ func TestADrippingProxyPassesOnAFewBytesAtATime(t *testing.T) {
 	}
 	p.Drip(1, time.Hour)
 	say(t, c, "stuck")
+	hear(t, c, "s") // the rest of it would come hours later
 	p.Cut()
 	isCut(t, c)
 	p.Drip(0, 0)

@@ -261,9 +261,10 @@ func newRedis(settings ...string) (*RedisServer, error) {
 }
 
 // StartRedis starts a Redis server for this test alone. It keeps nothing beyond its end, unless settings say so: they are
-// lines of redis.conf and count before those of the package. With "appendonly yes" it keeps what it acknowledged through Stop
-// and Kill, with "appendfsync always" also what a crash of the machine would take. It is ended and its files are removed
-// when the test ends.
+// lines of redis.conf and count before those of the package. With "appendonly yes" it keeps what it acknowledged through
+// Stop, with "appendfsync always" too also through Kill and a crash of the machine: without, while the disk is slow, it
+// acknowledges what it has still to write, for two seconds (flushAppendOnlyFile in src/aof.c). It is ended and its files are
+// removed when the test ends.
 func StartRedis(t testing.TB, settings ...string) *RedisServer {
 	t.Helper()
 	s, err := newRedis(settings...)

@@ -107,7 +107,7 @@ func TestARoleOfRedisHasItsRightsAndNoOtherAndKeepsThem(t *testing.T) {
 
 func TestRedisKeepsWhatItAcknowledgedWhenItIsToldTo(t *testing.T) {
 	t.Parallel()
-	s := StartRedis(t, "appendonly yes")
+	s := StartRedis(t, "appendonly yes", "appendfsync always")
 	for _, end := range []func(testing.TB){s.Stop, s.Kill, s.Kill, s.Stop} {
 		before := s.Client(t)
 		if err := before.Incr(t.Context(), "n").Err(); err != nil {

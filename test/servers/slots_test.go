@@ -10,7 +10,7 @@ import (
 // While a slot moves its nodes answer as they do when an operator reshards, and keys keep what they hold.
 func TestASlotMovesStepByStep(t *testing.T) {
 	t.Parallel()
-	c := StartRedisCluster(t)
+	c := StartRedisCluster(t, "cluster-node-timeout 60000") // on a slow machine too no master is replaced
 	client := c.Client(t)
 	for i := range 300 {
 		put(t, client, fmt.Sprintf("{n}%d", i), fmt.Sprint(i))
