@@ -178,6 +178,10 @@ func TestT31_NoMessageIsLostOverAFlappingPair(t *testing.T) {
 		t.Fatal(err)
 	}
 
+	for _, g := range gateways {
+		g.server.Close() // waits for messages that reach it once their senders have given them up
+	}
+
 	outcomes := map[string]int{}
 	var spent int64
 	for i, answer := range answers {
