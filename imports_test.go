@@ -37,9 +37,11 @@ var layout = []room{
 			"without bringing a dependency along"},
 	{folder: "passhash", rooms: nil,
 		why: "password hashes are pure computation; they know nothing of numbers, tables or the recovery"},
+	{folder: "internal/dsn", rooms: nil,
+		why: "how a server is named and why it is not reached is the same whoever asks it, and for what"},
 	{folder: "userdb", rooms: []string{".", "passhash"},
 		why: "a users table is a back-end behind the Directory door: it must not know how codes are kept or messages are sent"},
-	{folder: "codestore", rooms: []string{"."}, modules: []string{"github.com/redis/go-redis/v9", "github.com/alicebob/miniredis/v2"},
+	{folder: "codestore", rooms: []string{".", "internal/dsn"}, modules: []string{"github.com/redis/go-redis/v9", "github.com/alicebob/miniredis/v2"},
 		why: "a code store is a back-end behind the Codes and Limiter doors: it must not know accounts or providers"},
 	{folder: "sms", rooms: []string{"."},
 		why: "a provider is a back-end behind the Sender door: it delivers a message and must not know whose it is or why"},
@@ -239,6 +241,9 @@ func TestImportRulesSeeEveryBreach(t *testing.T) {
 		{".", "rekey/passhash", "nothing of ours"},
 		{".", "rekey/web", "nothing of ours"},
 		{"passhash", "rekey", "nothing of ours"},
+		{"internal/dsn", "rekey/codestore/redisstore", "nothing of ours"},
+		{"internal/dsn", "github.com/redis/go-redis/v9", "in passing"},
+		{"web", "rekey/internal/dsn", "of ours"},
 		{"web", "rekey/userdb", "of ours"},
 		{"web", "rekey/codestore", "of ours"},
 		{"web", "rekey/sms", "of ours"},
@@ -270,7 +275,7 @@ func TestImportRulesSeeEveryBreach(t *testing.T) {
 	}
 	for _, c := range []struct{ folder, imports string }{
 		{".", "crypto/rand"}, {".", "net/netip"}, {"passhash", "golang.org/x/crypto/argon2"}, {"userdb", "rekey"}, {"userdb", "rekey/passhash"},
-		{"userdb", "database/sql"}, {"codestore/redisstore", "rekey/codestore"}, {"codestore/redisstore", "github.com/redis/go-redis/v9"},
+		{"userdb", "database/sql"}, {"codestore/redisstore", "rekey/codestore"}, {"codestore/redisstore", "rekey/internal/dsn"}, {"codestore/redisstore", "github.com/redis/go-redis/v9"},
 		{"sms", "rekey/sms/smpp"}, {"web", "net/http"}, {"web", "rekey/web/locales"}, {"admin", "rekey/audit"}, {"cmd/rekey", "modernc.org/sqlite"},
 		{"cmd/rekey", "rekey/codestore/redisstore"}, {"test/fault", "rekey/userdb"},
 	} {

@@ -25,7 +25,7 @@ type connector struct {
 
 // share wraps a connector of a driver. broken says of one of its own connections that it can't be used any more.
 func (s Source) share(c driver.Connector, broken func(driver.Conn) bool) *connector {
-	return &connector{Connector: c, broken: broken, answer: s.step / 3}
+	return &connector{Connector: c, broken: broken, answer: s.limits.Step / 3}
 }
 
 // Connect implements driver.Connector.

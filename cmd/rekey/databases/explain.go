@@ -1,20 +1,18 @@
 package databases
 
 import (
-	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"slices"
 	"strings"
 	"syscall"
-	"unicode"
 
 	"github.com/go-sql-driver/mysql"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"rekey/internal/dsn"
 )
 
 // failure is why a server can't be used, as an operator can act on it. The driver's own error, beneath, may run over
@@ -54,7 +52,7 @@ const (
 // postgresAnswer tells the SQLSTATEs (postgresql.org/docs/current/errcodes-appendix.html) that end a connection's
 // beginning.
 func (s Source) postgresAnswer(e *pgconn.PgError) string {
-	said := oneLine(e.Message)
+	said := dsn.OneLine(e.Message)
 	switch e.Code {
 	case "28P01": // invalid_password
 		return wrongPassword
@@ -100,7 +98,7 @@ func mysqlAnswer(e *mysql.MySQLError) string {
 	case 3159: // ER_SECURE_TRANSPORT_REQUIRED
 		return speaksTLSAlone
 	}
-	return fmt.Sprintf("the server says: %s (%d)", oneLine(e.Message), e.Number)
+	return fmt.Sprintf("the server says: %s (%d)", dsn.OneLine(e.Message), e.Number)
 }
 
 // Denied reports whether a server refused a statement for want of a right.
@@ -115,23 +113,17 @@ func Denied(err error) bool {
 
 // distrust tells what is wrong with the server's certificate, or with its TLS; "" if nothing is.
 func distrust(err error) string {
-	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
-		return "the server's certificate is signed by nobody who is trusted; name the file of its authority with sslrootcert"
+	if text := dsn.Distrust(err); text != "" {
+		return text
 	}
 	if _, ok := errors.AsType[x509.HostnameError](err); ok {
 		return "the server's certificate is for another host; write the name that it has, or sslmode=verify-ca"
 	}
-	if e, ok := errors.AsType[x509.CertificateInvalidError](err); ok {
-		if e.Reason == x509.Expired {
-			return "the server's certificate, or one that signed it, has expired or is not valid yet; renew it, or set this machine's clock"
-		}
-		return fmt.Sprintf("the server's certificate is not valid (%s); have it made anew", oneLine(e.Error()))
-	}
 	if e, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return fmt.Sprintf("the server's certificate can't be verified (%s)", oneLine(e.Err.Error()))
+		return fmt.Sprintf("the server's certificate can't be verified (%s)", dsn.OneLine(e.Err.Error()))
 	}
 	if e, ok := errors.AsType[tls.AlertError](err); ok {
-		return fmt.Sprintf("the server ends the TLS handshake (%s); it may ask for a certificate, by sslcert and sslkey, or lack TLS 1.2", oneLine(e.Error()))
+		return fmt.Sprintf("the server ends the TLS handshake (%s); it may ask for a certificate, by sslcert and sslkey, or lack TLS 1.2", dsn.OneLine(e.Error()))
 	}
 	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
 		return "what answers there does not speak TLS; correct host and port"
@@ -144,36 +136,21 @@ func distrust(err error) string {
 
 // noAnswer tells why the server was not reached; "" if it was.
 func (s Source) noAnswer(err error) string {
-	is := func(all ...error) bool {
-		return slices.ContainsFunc(all, func(target error) bool { return errors.Is(err, target) })
-	}
-	timeout, timed := errors.AsType[net.Error](err)
-	if e, ok := errors.AsType[*net.DNSError](err); ok {
-		if e.IsNotFound {
-			return "there is no host of this name; correct it"
-		}
-		return "the host's name can't be looked up now; see whether this machine's name server answers"
+	if text := dsn.Unreached(err, s.socket != ""); text != "" {
+		return text
 	}
 	switch {
-	case is(syscall.ECONNREFUSED) && s.socket != "":
-		return "nobody listens at this socket; start the server"
-	case is(syscall.ECONNREFUSED):
+	case errors.Is(err, syscall.ECONNREFUSED):
 		return "nobody listens at this host and port; start the server, or correct them"
-	case is(syscall.ENOENT) && s.socket != "":
-		return "there is no such socket; start the server, or correct its path"
-	case is(syscall.EACCES, syscall.EPERM):
-		return "this user may not connect there; give it the right to, or use another way"
-	case is(syscall.ENETUNREACH, syscall.EHOSTUNREACH):
-		return "there is no way to this host; correct it, or this machine's routes"
-	case is(context.DeadlineExceeded) || timed && timeout.Timeout():
-		remedy := fmt.Sprintf("it does not answer within %v; see whether the server runs and no firewall is between, or raise connect_timeout", s.patience)
+	case dsn.TimedOut(err):
+		remedy := fmt.Sprintf("it does not answer within %v; see whether the server runs and no firewall is between, or raise connect_timeout", s.limits.Patience)
 		if len(s.hosts) > 1 {
 			remedy += " and step_timeout, of which those that do not answer get a third"
 		}
 		return remedy
-	case is(io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE, mysql.ErrInvalidConn, mysql.ErrMalformPkt):
+	case dsn.Ended(err), errors.Is(err, mysql.ErrInvalidConn), errors.Is(err, mysql.ErrMalformPkt):
 		return "the connection ends before the server has let rekey in; see whether it is a " + s.server() + " that answers there, and its log"
-	case is(pgconn.ErrReadOnlyConnection, pgconn.ErrStandbyConnection):
+	case errors.Is(err, pgconn.ErrReadOnlyConnection), errors.Is(err, pgconn.ErrStandbyConnection):
 		return "the server can only be read from; name the primary too"
 	}
 	return ""
@@ -189,15 +166,15 @@ func (s Source) otherwise(err error) string {
 	if e, ok := errors.AsType[*pgconn.ConnectError](err); ok {
 		err = e.Unwrap() // without user and database, which we name
 	}
-	text := oneLine(err.Error())
+	text := dsn.OneLine(err.Error())
 	// So pgconn writes an answer that it did not expect, which has no cause.
 	if said := strings.ReplaceAll(text, ": %!w(<nil>)", ""); said != text {
 		return said + "; see whether it is a " + s.server() + " that answers there"
 	}
-	if s.tls.mode == require || s.tls.verifies() {
-		text += "; the server must have TLS, since sslmode is " + s.tls.mode
+	if s.tls.Mode == dsn.Require || s.tls.Verifies() {
+		text += "; the server must have TLS, since sslmode is " + s.tls.Mode
 	}
-	if s.Kind == PostgreSQL && s.socket == "" && !s.tls.verifies() {
+	if s.Kind == PostgreSQL && s.socket == "" && !s.tls.Verifies() {
 		text += "; if it asks for the password in clear, it must be one that sslmode=verify-full verifies"
 	}
 	return text
@@ -209,16 +186,4 @@ func (s Source) server() string {
 		return "MySQL"
 	}
 	return "PostgreSQL"
-}
-
-// oneLine is what a server or a driver said as a part of our sentence. Before a connection is made, a server's texts may be
-// in any encoding.
-func oneLine(text string) string {
-	text = strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(text, "?"))
-	return strings.Join(strings.Fields(text), " ")
 }

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/go-sql-driver/mysql"
+
+	"rekey/internal/dsn"
 )
 
 const (
@@ -61,10 +63,10 @@ func (s Source) mysql() (driver.Connector, error) {
 	} else {
 		c.Net, c.Addr = "tcp", s.hosts[0].String()
 		var err error
-		if c.TLS, err = s.tls.config(s.hosts[0].name); err != nil {
+		if c.TLS, err = s.tlsConfig(s.hosts[0].Name); err != nil {
 			return nil, err
 		}
-		c.AllowFallbackToPlaintext = s.tls.mode == prefer
+		c.AllowFallbackToPlaintext = s.tls.Mode == dsn.Prefer
 	}
 	c.DialFunc = s.dialer().DialContext
 	c.ReadTimeout, c.WriteTimeout = lastResort, lastResort
@@ -74,7 +76,7 @@ func (s Source) mysql() (driver.Connector, error) {
 		"sql_mode": "'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'", "autocommit": "1",
 		"innodb_lock_wait_timeout": strconv.Itoa(seconds(lockTime)),
 		// The comment is a statement to MariaDB alone (mariadb.com/kb/en/comment-syntax).
-		"wait_timeout": fmt.Sprintf("%d /*M!100300 , idle_transaction_timeout = %d */", seconds(silence), seconds(2*s.step)),
+		"wait_timeout": fmt.Sprintf("%d /*M!100300 , idle_transaction_timeout = %d */", seconds(silence), seconds(2*s.limits.Step)),
 	}
 	c.ConnectionAttributes = "program_name:rekey"
 	c.Logger = &mysql.NopLogger{}
@@ -91,7 +93,7 @@ func (s Source) mysql() (driver.Connector, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.share(bounded{connector, s.patience}, func(c driver.Conn) bool { return !c.(mysqlConn).IsValid() }), nil
+	return s.share(bounded{connector, s.limits.Patience}, func(c driver.Conn) bool { return !c.(mysqlConn).IsValid() }), nil
 }
 
 // bounded ends a connection that does not come about in time. The driver's own timeout is for the dialling alone, after

@@ -6,42 +6,44 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"rekey/internal/dsn"
 )
 
 func TestParseTakesWhatOperatorsWrite(t *testing.T) {
 	t.Parallel()
 	// usual is what every server has that says nothing else.
-	usual := Source{user: "rekey", database: "app", tls: encryption{mode: prefer}, patience: 3 * time.Second, step: 900 * time.Millisecond, pool: 10, program: "rekey"}
+	usual := Source{user: "rekey", database: "app", tls: dsn.TLS{Mode: dsn.Prefer}, limits: dsn.Limits{Patience: 3 * time.Second, Step: 900 * time.Millisecond, Pool: 10}, program: "rekey"}
 	postgres := func(change func(*Source)) Source {
 		s := usual
 		s.Kind, s.port, s.password = PostgreSQL, 5432, "secret"
-		s.hosts = []host{{"db", 5432}}
+		s.hosts = dsn.Hosts{{Name: "db", Port: 5432}}
 		change(&s)
 		return s
 	}
 	mysql := func(change func(*Source)) Source {
 		s := usual
 		s.Kind, s.port, s.password = MySQL, 3306, "secret"
-		s.hosts = []host{{"db", 3306}}
+		s.hosts = dsn.Hosts{{Name: "db", Port: 3306}}
 		change(&s)
 		return s
 	}
-	for dsn, c := range map[string]struct {
+	for source, c := range map[string]struct {
 		want  Source
-		shown string // "" is dsn
+		shown string // "" is source
 	}{
 		"sqlite:rekey.db":                   {Source{Kind: SQLite, file: "rekey.db"}, ""},
 		"sqlite:/var/lib/a b%.db":           {Source{Kind: SQLite, file: "/var/lib/a b%.db"}, ""},
 		"postgres://rekey:secret@db/app":    {postgres(func(*Source) {}), "postgres://rekey:(hidden)@db:5432/app"},
 		"postgresql://rekey:secret@db/app?": {postgres(func(*Source) {}), "postgres://rekey:(hidden)@db:5432/app"},
 		"postgres://rekey@db:6432/app": {postgres(func(s *Source) {
-			s.password, s.hosts = "", []host{{"db", 6432}}
+			s.password, s.hosts = "", dsn.Hosts{{Name: "db", Port: 6432}}
 		}), ""},
 		"postgres://rekey:secret@127.0.0.1,[::1]:5433,db-2.example.com/app": {postgres(func(s *Source) {
-			s.hosts, s.target = []host{{"127.0.0.1", 5432}, {"::1", 5433}, {"db-2.example.com", 5432}}, "read-write"
+			s.hosts, s.target = dsn.Hosts{{Name: "127.0.0.1", Port: 5432}, {Name: "::1", Port: 5433}, {Name: "db-2.example.com", Port: 5432}}, "read-write"
 		}), "postgres://rekey:(hidden)@127.0.0.1:5432,[::1]:5433,db-2.example.com:5432/app"},
 		"postgres://rekey:secret@a,b/app?target_session_attrs=any": {postgres(func(s *Source) {
-			s.hosts, s.target = []host{{"a", 5432}, {"b", 5432}}, "any"
+			s.hosts, s.target = dsn.Hosts{{Name: "a", Port: 5432}, {Name: "b", Port: 5432}}, "any"
 		}), "postgres://rekey:(hidden)@a:5432,b:5432/app?target_session_attrs=any"},
 		"postgres://rekey:secret@/app?host=/run/postgresql": {postgres(func(s *Source) {
 			s.hosts, s.socket = nil, "/run/postgresql"
@@ -50,10 +52,10 @@ func TestParseTakesWhatOperatorsWrite(t *testing.T) {
 			s.hosts, s.socket, s.port, s.password = nil, "/run/postgresql", 5433, ""
 		}), ""},
 		"postgres://rekey:secret@db/app?sslmode=verify-full&sslrootcert=/etc/ca.pem&sslcert=/c.pem&sslkey=/k.pem": {postgres(func(s *Source) {
-			s.tls = encryption{verifyFull, "/etc/ca.pem", "/c.pem", "/k.pem"}
+			s.tls = dsn.TLS{Mode: dsn.VerifyFull, Roots: "/etc/ca.pem", Cert: "/c.pem", Key: "/k.pem"}
 		}), "postgres://rekey:(hidden)@db:5432/app?sslcert=/c.pem&sslkey=/k.pem&sslmode=verify-full&sslrootcert=/etc/ca.pem"},
 		"postgres://rekey:secret@db/app?connect_timeout=10&pool_max=1000&search_path=auth,public&application_name=reset": {postgres(func(s *Source) {
-			s.patience, s.pool, s.schemas, s.program = 10*time.Second, 1000, "auth,public", "reset"
+			s.limits.Patience, s.limits.Pool, s.schemas, s.program = 10*time.Second, 1000, "auth,public", "reset"
 		}), "postgres://rekey:(hidden)@db:5432/app?application_name=reset&connect_timeout=10&pool_max=1000&search_path=auth%2Cpublic"},
 		// Every sign that parts a URL, in the places where people have it.
 		"postgres://r%40x:p%3A%40%2F%3F%23%25%20%2B+%26=&;'\"!$*()密@db/a%2Fb%40": {postgres(func(s *Source) {
@@ -62,25 +64,25 @@ func TestParseTakesWhatOperatorsWrite(t *testing.T) {
 		"mysql://rekey:p@ss:w@rd@db/app": {mysql(func(s *Source) { s.password = "p@ss:w@rd" }), "mysql://rekey:(hidden)@db:3306/app"},
 		"mysql://rekey:secret@db/app":    {mysql(func(*Source) {}), "mysql://rekey:(hidden)@db:3306/app"},
 		"mariadb://rekey:secret@[2001:db8::1]:3307/app?sslmode=verify-full&sslrootcert=system": {mysql(func(s *Source) {
-			s.hosts, s.tls = []host{{"2001:db8::1", 3307}}, encryption{mode: verifyFull, roots: "system"}
+			s.hosts, s.tls = dsn.Hosts{{Name: "2001:db8::1", Port: 3307}}, dsn.TLS{Mode: dsn.VerifyFull, Roots: "system"}
 		}), "mysql://rekey:(hidden)@[2001:db8::1]:3307/app?sslmode=verify-full&sslrootcert=system"},
 		"mysql://rekey:secret@/app?socket=/run/mysqld/mysqld.sock": {mysql(func(s *Source) {
 			s.hosts, s.socket = nil, "/run/mysqld/mysqld.sock"
 		}), "mysql://rekey:(hidden)@/app?socket=/run/mysqld/mysqld.sock"},
 	} {
-		got, err := Parse(dsn)
+		got, err := Parse(source)
 		if err != nil {
-			t.Errorf("%s: %v", dsn, err)
+			t.Errorf("%s: %v", source, err)
 			continue
 		}
 		if c.shown == "" {
-			c.shown = dsn
+			c.shown = source
 		}
 		if got.String() != c.shown {
-			t.Errorf("%s is shown as %v, want %s", dsn, got, c.shown)
+			t.Errorf("%s is shown as %v, want %s", source, got, c.shown)
 		}
-		if masked, secret := Mask(dsn); masked != c.shown || secret != (got.password != "") {
-			t.Errorf("%s is masked as %s, %v", dsn, masked, secret)
+		if masked, secret := Mask(source); masked != c.shown || secret != (got.password != "") {
+			t.Errorf("%s is masked as %s, %v", source, masked, secret)
 		}
 		// What is shown can be read again, but for the password.
 		if again, err := Parse(c.shown); err != nil || again.String() != c.shown {
@@ -89,7 +91,7 @@ func TestParseTakesWhatOperatorsWrite(t *testing.T) {
 		got.given = nil
 		if !reflect.DeepEqual(got, c.want) {
 			type bare Source // without its methods
-			t.Errorf("%s is\n%+v, want\n%+v", dsn, bare(got), bare(c.want))
+			t.Errorf("%s is\n%+v, want\n%+v", source, bare(got), bare(c.want))
 		}
 	}
 }
@@ -97,7 +99,7 @@ func TestParseTakesWhatOperatorsWrite(t *testing.T) {
 func TestParseSaysWhatToWriteInstead(t *testing.T) {
 	t.Parallel()
 	const canary = "canary9f1c"
-	for dsn, want := range map[string]string{
+	for source, want := range map[string]string{
 		"":                                   "must begin with",
 		"rekey.db":                           "must begin with",
 		"rekey:canary9f1c@tcp(db:3306)/app":  "must begin with",
@@ -120,27 +122,10 @@ func TestParseSaysWhatToWriteInstead(t *testing.T) {
 		"postgres://rekey:canary9f1c@/app":            "names no host",
 		"mysql://rekey:canary9f1c@/app":               "socket=/run/mysqld/mysqld.sock",
 		"postgres://rekey:canary9f1c@db/app/more":     "more than a database",
-		"postgres://rekey:canary9f1c@db:65536/app":    "from 1 to 65535",
-		"postgres://rekey:canary9f1c@db:0/app":        "from 1 to 65535",
-		"postgres://rekey:canary9f1c@db:/app":         "from 1 to 65535",
-		"postgres://rekey:canary9f1c@a,,b/app":        "neither a name nor an address",
-		"postgres://rekey:canary9f1c@::1/app":         "from 1 to 65535",
-		"postgres://rekey:canary9f1c@[::1/app":        "neither a name nor an address",
-		"postgres://rekey:canary9f1c@[db]/app":        "neither a name nor an address",
-		"postgres://rekey:canary9f1c@[::1%25eth0]/a":  "neither a name nor an address",
-		"postgres://rekey:canary9f1c@[::1]5432/app":   "from 1 to 65535",
-		"postgres://rekey:canary9f1c@d%62/app":        "neither a name nor an address",
 		"mysql://rekey:canary9f1c@tcp(db:3306)/app":   "neither a name nor an address",
 		"mysql://rekey:canary9f1c@a,b/app":            "several hosts",
-		"postgres://rekey:canary9f1c%zz@db/app":       "percent sign",
-		"postgres://rekey:canary9f1c%00@db/app":       "control character",
-		"postgres://rekey%0a:canary9f1c@db/app":       "control character",
-		"postgres://rekey:canary9f1c@db/app\n":        "control character",
 		"postgres://rekey:canary 9f1c@db/app":         "space",
-		"postgres://rekey:1/canary9f1c@db/app":        "parts a URL",
-		"postgres://rekey:1?canary9f1c@db/app":        "parts a URL",
-		"postgres://rekey:1#canary9f1c@db/app":        "parts a URL",
-		"postgres://rekey:1#canary9f1c":               "parts a URL",
+		"postgres://rekey:1/canary9f1c@db/app":        "parts a URL; in user, password and names write them as %2F %3F %23 %40",
 		"postgres://rekey:canary9f1c@db/app?a=b@c":    "parts a URL",
 		"postgres://rekey:canary9f1c":                 "names no user", // it stands where a port does
 		"postgres://rekey:canary9f1c/app":             "names no user",
@@ -151,11 +136,8 @@ func TestParseSaysWhatToWriteInstead(t *testing.T) {
 		"mysql://rekey:p@db/app?allowAllFiles=true":   "a parameter that there is not",
 		"mysql://rekey:p@db/app?host=/run/postgresql": "a parameter that there is not",
 		"postgres://rekey:p@db/app?a=%zz":             "can't be read",
-		"postgres://rekey:p@db/app?a=b;c=d":           "can't be read",
 
 		"postgres://rekey:p@db/app?sslmode=require&sslmode=disable":     "twice",
-		"postgres://rekey:p@db/app?sslmode=":                            "has nothing in the parameter sslmode",
-		"postgres://rekey:p@db/app?application_name=a%0ab":              "control character",
 		"postgres://rekey:p@db/app?sslmode=allow":                       "disable, prefer, require, verify-ca, verify-full",
 		"postgres://rekey:p@db/app?sslrootcert=/ca.pem":                 "add sslmode=verify-full",
 		"postgres://rekey:p@db/app?sslmode=require&sslrootcert=/ca.pem": "add sslmode=verify-full",
@@ -171,26 +153,22 @@ func TestParseSaysWhatToWriteInstead(t *testing.T) {
 		"postgres://rekey:p@/app?host=/run&port=x":                      "from 1 to 65535",
 		"mysql://rekey:p@db/app?socket=/run/s":                          "both a host and a socket",
 		"mysql://rekey:p@/app?socket=s":                                 "path of a socket",
-		"mysql://rekey:p@db/app?pool_max=0":                             "from 1 to 1000",
 		"mysql://rekey:p@db/app?pool_max=1001":                          "from 1 to 1000",
-		"mysql://rekey:p@db/app?pool_max=ten":                           "from 1 to 1000",
-		"mysql://rekey:p@db/app?pool_max=-1":                            "from 1 to 1000",
 		"mysql://rekey:p@db/app?connect_timeout=0":                      "from 1 to 60",
-		"mysql://rekey:p@db/app?connect_timeout=5s":                     "from 1 to 60",
 		"postgres://rekey:p@db/app?target_session_attrs=standby":        "any, read-write, primary",
 	} {
-		s, err := Parse(dsn)
+		s, err := Parse(source)
 		if err == nil {
-			t.Errorf("%s is taken, as %v", dsn, s)
+			t.Errorf("%s is taken, as %v", source, s)
 			continue
 		}
 		if !strings.Contains(err.Error(), want) {
-			t.Errorf("%s %v, want %q", dsn, err, want)
+			t.Errorf("%s %v, want %q", source, err, want)
 		}
-		masked, _ := Mask(dsn)
+		masked, _ := Mask(source)
 		for _, part := range []string{canary, "canary", "9f1c"} {
 			if strings.Contains(err.Error()+masked, part) {
-				t.Errorf("T36: %s is shown as %s, with the fault %v", dsn, masked, err)
+				t.Errorf("T36: %s is shown as %s, with the fault %v", source, masked, err)
 			}
 		}
 	}
@@ -198,25 +176,22 @@ func TestParseSaysWhatToWriteInstead(t *testing.T) {
 
 func TestExposedIsWhatSomebodyBetweenCouldRead(t *testing.T) {
 	t.Parallel()
-	for dsn, want := range map[string]bool{
-		"sqlite:rekey.db":                                       false,
-		"postgres://u:p@db/app":                                 true,
-		"postgres://u:p@db/app?sslmode=require":                 true,
-		"postgres://u:p@db/app?sslmode=disable":                 true,
-		"postgres://u:p@db/app?sslmode=verify-full":             false,
-		"mysql://u:p@db/app?sslmode=verify-ca&sslrootcert=/ca":  false,
-		"mysql://u:p@10.0.0.1/app":                              true,
-		"mysql://u:p@127.0.0.1/app":                             false,
-		"mysql://u:p@localhost/app?sslmode=disable":             false,
-		"postgres://u:p@[::1]/app":                              false,
-		"postgres://u:p@127.0.0.1,db/app":                       true,
-		"postgres://u:p@/app?host=/run/postgresql":              false,
-		"mysql://u:p@/app?socket=/run/mysqld/mysqld.sock":       false,
-		"postgres://u:p@localhost.example.com/a?sslmode=prefer": true,
+	for source, want := range map[string]bool{
+		"sqlite:rekey.db":                                      false,
+		"postgres://u:p@db/app":                                true,
+		"postgres://u:p@db/app?sslmode=require":                true,
+		"postgres://u:p@db/app?sslmode=disable":                true,
+		"postgres://u:p@db/app?sslmode=verify-full":            false,
+		"mysql://u:p@db/app?sslmode=verify-ca&sslrootcert=/ca": false,
+		"mysql://u:p@127.0.0.1/app":                            false,
+		"mysql://u:p@localhost/app?sslmode=disable":            false,
+		"postgres://u:p@127.0.0.1,db/app":                      true,
+		"postgres://u:p@/app?host=/run/postgresql":             false,
+		"mysql://u:p@/app?socket=/run/mysqld/mysqld.sock":      false,
 	} {
-		s, err := Parse(dsn)
+		s, err := Parse(source)
 		if err != nil || s.Exposed() != want {
-			t.Errorf("%s: exposed is %v, %v, want %v", dsn, s.Exposed(), err, want)
+			t.Errorf("%s: exposed is %v, %v, want %v", source, s.Exposed(), err, want)
 		}
 	}
 }
@@ -234,10 +209,10 @@ func FuzzT36_ParseNeverTellsThePassword(f *testing.F) {
 		if strings.Contains(canary, right) && right != "" || strings.Contains(rest, "canary") {
 			t.Skip()
 		}
-		dsn := scheme + "rekey:" + left + canary + right + "@" + rest
-		s, err := Parse(dsn)
-		masked, _ := Mask(dsn)
-		if strings.HasPrefix(dsn, "sqlite:") || strings.HasPrefix(dsn, "memory:") {
+		source := scheme + "rekey:" + left + canary + right + "@" + rest
+		s, err := Parse(source)
+		masked, _ := Mask(source)
+		if strings.HasPrefix(source, "sqlite:") || strings.HasPrefix(source, "memory:") {
 			return // a path, with no password in it
 		}
 		for what, told := range map[string]string{
@@ -245,11 +220,11 @@ func FuzzT36_ParseNeverTellsThePassword(f *testing.F) {
 			"%q": fmt.Sprintf("%q", &s), "String": s.String(),
 		} {
 			if strings.Contains(told, canary) {
-				t.Errorf("%s of %q is %s", what, dsn, told)
+				t.Errorf("%s of %q is %s", what, source, told)
 			}
 		}
 		if err != nil && s.Kind != "" {
-			t.Errorf("%q is refused, and yet taken as %v", dsn, s)
+			t.Errorf("%q is refused, and yet taken as %v", source, s)
 		}
 	})
 }

@@ -8,6 +8,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
+
+	"rekey/internal/dsn"
 )
 
 // targets are the servers that will do, in the words of PostgreSQL's target_session_attrs.
@@ -38,13 +40,13 @@ func (s Source) postgres() (driver.Connector, error) {
 		return nil, fmt.Errorf("can't be opened: %w; unset PGSERVICE and PGSERVICEFILE, which rekey has no use for", err)
 	}
 	c.User, c.Password, c.Database = s.user, s.password, s.database
-	c.ConnectTimeout = s.patience
+	c.ConnectTimeout = s.limits.Patience
 	c.DialFunc = s.dialer().DialContext
 	c.RuntimeParams = map[string]string{"application_name": s.program, "client_encoding": "UTF8"}
 	if s.schemas != "" {
 		c.RuntimeParams["search_path"] = s.schemas
 	}
-	if len(s.hosts) > 0 && !s.tls.verifies() {
+	if len(s.hosts) > 0 && !s.tls.Verifies() {
 		c.RequireAuth = "!password"
 	}
 	switch s.target {
@@ -76,13 +78,13 @@ func (s Source) ways() ([]*pgconn.FallbackConfig, error) {
 	}
 	var all []*pgconn.FallbackConfig
 	for _, h := range s.hosts {
-		config, err := s.tls.config(h.name)
+		config, err := s.tlsConfig(h.Name)
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, &pgconn.FallbackConfig{Host: h.name, Port: h.port, TLSConfig: config})
-		if s.tls.mode == prefer {
-			all = append(all, &pgconn.FallbackConfig{Host: h.name, Port: h.port})
+		all = append(all, &pgconn.FallbackConfig{Host: h.Name, Port: h.Port, TLSConfig: config})
+		if s.tls.Mode == dsn.Prefer {
+			all = append(all, &pgconn.FallbackConfig{Host: h.Name, Port: h.Port})
 		}
 	}
 	return all, nil

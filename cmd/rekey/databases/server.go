@@ -6,6 +6,8 @@ import (
 	"errors"
 	"net"
 	"time"
+
+	"rekey/internal/dsn"
 )
 
 const (
@@ -30,10 +32,10 @@ const (
 func (s Source) dialer() *net.Dialer {
 	d := &net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3}}
 	if others := len(s.hosts) - 1; others > 0 {
-		if s.tls.mode == prefer {
+		if s.tls.Mode == dsn.Prefer {
 			others *= 2 // each is tried with TLS and without
 		}
-		d.Timeout = s.step / 3 / time.Duration(others)
+		d.Timeout = s.limits.Step / 3 / time.Duration(others)
 	}
 	return d
 }
@@ -45,8 +47,8 @@ func openServer(ctx context.Context, s Source) (*DB, error) {
 		return nil, err
 	}
 	pool := sql.OpenDB(connector)
-	pool.SetMaxOpenConns(s.pool)
-	pool.SetMaxIdleConns(s.pool)
+	pool.SetMaxOpenConns(s.limits.Pool)
+	pool.SetMaxIdleConns(s.limits.Pool)
 	pool.SetConnMaxIdleTime(idleTime)
 	if s.Kind == MySQL {
 		pool.SetConnMaxIdleTime(idleTimeMySQL)
@@ -54,7 +56,7 @@ func openServer(ctx context.Context, s Source) (*DB, error) {
 	pool.SetConnMaxLifetime(lifetime)
 	db := &DB{Kind: s.Kind, Read: pool, Write: pool}
 
-	bounded, cancel := context.WithTimeout(ctx, openTime+time.Duration(max(1, len(s.hosts)))*s.patience)
+	bounded, cancel := context.WithTimeout(ctx, openTime+time.Duration(max(1, len(s.hosts)))*s.limits.Patience)
 	defer cancel()
 	if err := pool.PingContext(bounded); err != nil {
 		if ctx.Err() != nil {

@@ -4,13 +4,11 @@ import (
 	"database/sql/driver"
 	"fmt"
 	"io"
-	"net"
-	"net/netip"
 	"net/url"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
+
+	"rekey/internal/dsn"
 )
 
 // Kind is a family of databases that are asked alike.
@@ -30,32 +28,14 @@ type Source struct {
 
 	// Of a server:
 	user, password, database string
-	hosts                    []host        // in the order in which they are tried; none: there is a socket
-	socket                   string        // its path; of PostgreSQL, that of its folder
-	port                     uint16        // of PostgreSQL's socket, a part of its name
-	tls                      encryption    // of connections to hosts
-	patience                 time.Duration // how long a connection to one host may take to come about
-	step                     time.Duration // how long a step of a code store kept there may take
-	pool                     int           // the most connections at once
-	target, schemas, program string        // of PostgreSQL: which server will do, search_path, application_name
-	given                    url.Values    // the parameters as written
+	hosts                    dsn.Hosts // in the order in which they are tried; none: there is a socket
+	socket                   string    // its path; of PostgreSQL, that of its folder
+	port                     uint16    // of PostgreSQL's socket, a part of its name
+	tls                      dsn.TLS   // of connections to hosts
+	limits                   dsn.Limits
+	target, schemas, program string     // of PostgreSQL: which server will do, search_path, application_name
+	given                    url.Values // the parameters as written
 }
-
-// host is where a server listens.
-type host struct {
-	name string // or its address, IPv6 without brackets
-	port uint16
-}
-
-func (h host) String() string { return net.JoinHostPort(h.name, strconv.Itoa(int(h.port))) }
-
-// local reports whether the name is one of this machine's own.
-func (h host) local() bool {
-	a, err := netip.ParseAddr(h.name)
-	return h.name == "localhost" || err == nil && a.Unmap().IsLoopback()
-}
-
-const hidden = "(hidden)"
 
 // String is the data source as it may be shown.
 func (s Source) String() string {
@@ -65,16 +45,10 @@ func (s Source) String() string {
 	var b strings.Builder
 	b.WriteString(string(s.Kind) + "://" + url.User(s.user).String())
 	if s.password != "" {
-		b.WriteString(":" + hidden)
+		b.WriteString(":" + dsn.Hidden)
 	}
 	b.WriteByte('@')
-	for i, h := range s.hosts {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		b.WriteString(h.String())
-	}
-	b.WriteString("/" + strings.ReplaceAll(url.QueryEscape(s.database), "+", "%20"))
+	b.WriteString(s.hosts.String() + "/" + strings.ReplaceAll(url.QueryEscape(s.database), "+", "%20"))
 	if len(s.given) > 0 {
 		b.WriteString("?" + strings.ReplaceAll(s.given.Encode(), "%2F", "/")) // as people write paths
 	}
@@ -102,13 +76,13 @@ func (s Source) StepTime() time.Duration {
 	if s.Kind == SQLite {
 		return (busyTimeout + 2000) * time.Millisecond
 	}
-	return s.step
+	return s.limits.Step
 }
 
 // Exposed reports whether somebody on the network could read what passes between here and the server, or answer in its
 // place: it is on another machine, as far as its name tells, and its certificate is not verified.
 func (s Source) Exposed() bool {
-	return !s.tls.verifies() && slices.ContainsFunc(s.hosts, func(h host) bool { return !h.local() })
+	return !s.tls.Verifies() && s.hosts.Remote()
 }
 
 // Connector makes connections to the data source with every option that rekey depends on, as those of a DB are made. Those
@@ -130,19 +104,19 @@ func (s Source) Connector() (driver.Connector, error) {
 
 // Mask is a data source as it may be shown, and reports whether it holds a password. Where Parse refuses it, any part of
 // it may be one of the password, and only its scheme is shown (T36).
-func Mask(dsn string) (masked string, secret bool) {
-	if s, err := Parse(dsn); err == nil {
+func Mask(source string) (masked string, secret bool) {
+	if s, err := Parse(source); err == nil {
 		return s.String(), s.password != ""
 	}
-	if dsn == "" || strings.HasPrefix(dsn, "sqlite:") || strings.HasPrefix(dsn, "memory:") {
-		return dsn, false
+	if source == "" || strings.HasPrefix(source, "sqlite:") || strings.HasPrefix(source, "memory:") {
+		return source, false
 	}
 	for _, f := range forms {
 		for _, scheme := range f.schemes {
-			if strings.HasPrefix(dsn, scheme) {
-				return scheme + hidden, true
+			if strings.HasPrefix(source, scheme) {
+				return scheme + dsn.Hidden, true
 			}
 		}
 	}
-	return hidden, true
+	return dsn.Hidden, true
 }
