@@ -321,7 +321,8 @@ func TestT16_ARedisThatAnswersButTakesNoStepsIsTold(t *testing.T) {
 	}
 }
 
-// A key of somebody else's where ours should be is an error and never a code, a budget or a pass.
+// A key of somebody else's where ours should be is an error and never a code, a budget or a pass. The log and rekey unlock
+// say in one sentence which key it is, by our hash and not the number (T36), and what to do.
 func TestAForeignKeyUnderOurPrefixIs503WithItsCauseInTheLog(t *testing.T) {
 	t.Parallel()
 	for name, foreign := range map[string]func(ctx context.Context, c redis.UniversalClient, key string) error{
@@ -380,13 +381,30 @@ func TestAForeignKeyUnderOurPrefixIs503WithItsCauseInTheLog(t *testing.T) {
 					t.Errorf("with the number's key foreign, %s answers %+v", what, a)
 				}
 			}
-			s.line(func(line string) bool {
-				return strings.Contains(line, "store_down") && strings.Contains(line, `"cause":"`)
-			})
+			inTheLog := func(begins string) {
+				t.Helper()
+				s.line(func(line string) bool {
+					return strings.Contains(line, "store_down") && strings.Contains(line, `"cause":"in Redis the key `+begins) &&
+						strings.Contains(line, "has written; delete it if nobody needs it, else give rekey a prefix of its own (?prefix= in codes.store)")
+				})
+			}
+			inTheLog("rekey:n:{")
+			keys, err := c.Keys(t.Context(), "rekey:n:*").Result()
+			if err != nil || len(keys) != 1 {
+				t.Fatalf("%d keys of numbers, %v", len(keys), err)
+			}
+			said, exit := runCommand(t, t.TempDir(), s.env, "", "unlock", mobile)
+			if exit != exitFault || strings.Count(said, "\n") != 1 || !strings.HasPrefix(said, "rekey: in Redis the key "+keys[0]+", which is for a number, holds what ") {
+				t.Errorf("unlock says %d %s", exit, said)
+			}
 			restore()
 			restore = replace("rekey:b:*")
 			if a := s.send("13800000002"); a.Status != http.StatusServiceUnavailable || a.Errno != "4500" {
 				t.Errorf("with budgets' keys foreign, send answers %+v", a)
+			}
+			inTheLog("rekey:b:{")
+			if told := said + s.printed(); strings.Contains(told, mobile) || strings.Contains(told, "WRONGTYPE") || strings.Contains(told, "script") {
+				t.Errorf("T36: what is said repeats the number, or Redis:\n%s", told)
 			}
 			if n := len(g.taken()); n != 1 {
 				t.Errorf("%d messages were sent, want 1", n)

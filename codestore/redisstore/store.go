@@ -264,9 +264,10 @@ func (s *Store) step(ctx context.Context, name rekey.Name, script script, reques
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.stepTime)
 	defer cancel()
-	value, err := s.call(ctx, script, s.prefix+"n:{"+string(name)+"}", string(text))
+	key := s.prefix + "n:{" + string(name) + "}"
+	value, err := s.call(ctx, script, key, string(text))
 	if err != nil {
-		return nil, err
+		return nil, foreign(err, "a number", key)
 	}
 	a := &answer{}
 	switch v := value.(type) {

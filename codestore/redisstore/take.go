@@ -166,7 +166,7 @@ func (s *Store) run(ctx context.Context, charges int, buckets []*bucket, m mode)
 				passing = err
 				again = append(again, b)
 			default:
-				failed = cmp.Or(failed, err)
+				failed = cmp.Or(failed, foreign(err, "a budget", b.keys...))
 			}
 		}
 		if failed != nil || len(again) == 0 {
