@@ -104,7 +104,7 @@ func TestT16_AServerThatHangsIsNotWaitedForLongerThanAStep(t *testing.T) {
 // replica of a master that was killed, long before the map is of age.
 func TestAClusterIsFollowedWhereItsKeysGo(t *testing.T) {
 	t.Parallel()
-	c := servers.StartRedisCluster(t, "cluster-node-timeout 60000") // on a slow machine too no master is replaced but the one that is killed
+	c := servers.StartRedisCluster(t, unhurried)
 	role := c.Role(t, rights("+cluster|slots", "+cluster|info", "+asking")...)
 	_, client := connect(t, role.URL)
 	key := "rekey:{moving}"
@@ -139,18 +139,18 @@ func TestAClusterIsFollowedWhereItsKeysGo(t *testing.T) {
 		t.Fatal(err)
 	}
 	to.Kill(t)
-	for _, node := range c.Nodes {
-		if node == to {
-			continue
-		}
-		if err := node.Client(t).ConfigSet(t.Context(), "cluster-node-timeout", "500").Err(); err != nil {
-			t.Fatal(err)
-		}
-	}
+	allowSilence(t, c, 500*time.Millisecond)
 	c.WaitHealthy(t)
+	allowSilence(t, c, time.Minute)
 	failovers := time.Since(begun)
-	waitFor(t, func() bool { return fresh.Set(t.Context(), key, "4", time.Minute).Err() == nil })
-	if took := time.Since(begun); took > mapAge && failovers < mapAge/2 {
+	tries := 0
+	waitFor(t, func() bool {
+		tries++
+		return fresh.Set(t.Context(), key, "4", time.Minute).Err() == nil
+	})
+	// A try that fails takes half a second, with those of the client within it: there are ten in five seconds, and few where
+	// the machine stood still.
+	if took := time.Since(begun); took > mapAge && failovers < mapAge/2 && tries > 6 {
 		t.Errorf("the replica has been master for %v until it was asked", took-failovers)
 	}
 }

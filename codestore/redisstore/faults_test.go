@@ -216,7 +216,10 @@ func (l *load) failsNobody(t *testing.T) {
 // TestScriptsThatAreForgottenCostNobodyAStep: SCRIPT FLUSH is what a restart and a failover do to them as well.
 func TestScriptsThatAreForgottenCostNobodyAStep(t *testing.T) {
 	t.Parallel()
-	for name, keyspace := range map[string]func(testing.TB) servers.Keyspace{"one server": servers.Redis, "Cluster": servers.RedisCluster} {
+	for name, keyspace := range map[string]func(testing.TB) servers.Keyspace{
+		"one server": func(t testing.TB) servers.Keyspace { return servers.StartRedis(t).Keyspace }, // the scripts of the shared one are everybody's
+		"Cluster":    servers.RedisCluster,
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			k := keyspace(t)
@@ -282,7 +285,7 @@ func TestT16_ARedisThatIsDownIsAnErrorWithinAStepsTime(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			const many = 200
-			server := servers.StartRedis(t, "appendonly yes")
+			server := servers.StartRedis(t, "appendonly yes", "appendfsync always") // or it may forget what it has acknowledged
 			target, client := connect(t, with(t, server.URL, "step_timeout", "900ms"))
 			s := redisstore.New(client, redisstore.Options{StepTime: target.StepTime()})
 			l := under(t, s, func(l *load) {

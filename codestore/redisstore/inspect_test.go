@@ -162,7 +162,7 @@ func TestTheRightsThatAreDocumentedAreEnoughAndNoneIsTooMany(t *testing.T) {
 			return s.Keyspace, []*servers.RedisServer{s}, nil
 		},
 		"cluster": func(t *testing.T) (servers.Keyspace, []*servers.RedisServer, []string) {
-			c := servers.StartRedisCluster(t)
+			c := servers.StartRedisCluster(t, unhurried)
 			return c.Keyspace, c.Nodes, []string{"+cluster|slots", "+cluster|info", "+wait"}
 		},
 		"sentinel": func(t *testing.T) (servers.Keyspace, []*servers.RedisServer, []string) {
@@ -295,7 +295,7 @@ func TestWhatKeepsARedisFromKeepingCodesIsTold(t *testing.T) {
 
 func TestWhatKeepsAClusterFromKeepingCodesIsTold(t *testing.T) {
 	t.Parallel()
-	c := servers.StartRedisCluster(t)
+	c := servers.StartRedisCluster(t, unhurried)
 	expect(t, "sound", inspect(t, c.URL, 1), "fine server a cluster of 3 masters")
 	expect(t, "over TLS", inspect(t, with(t, c.TLS.URL, "sslrootcert", c.TLS.CA), 1), "fine server a cluster of 3 masters")
 	first := c.Nodes[0]
@@ -336,7 +336,7 @@ func TestWhatKeepsAClusterFromKeepingCodesIsTold(t *testing.T) {
 
 func TestANodeThatIsDownIsTold(t *testing.T) {
 	t.Parallel()
-	c := servers.StartRedisCluster(t, "cluster-node-timeout 60000") // so that none takes another's place meanwhile
+	c := servers.StartRedisCluster(t, unhurried)
 	masters := c.Masters(t)
 	replica := c.Nodes[slices.IndexFunc(c.Nodes, func(n *servers.RedisServer) bool { return !slices.Contains(masters, n) })]
 	replica.Stop(t)
@@ -358,7 +358,7 @@ func TestANodeThatIsDownIsTold(t *testing.T) {
 // waitFor waits until what must come has come, on a machine of any speed.
 func waitFor(t *testing.T, come func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(time.Minute)
+	deadline := time.Now().Add(2 * patience) // sentinels whose own time stood still for two seconds do nothing for thirty
 	for !come() {
 		if time.Now().After(deadline) {
 			t.Fatal("it has not come")

@@ -17,7 +17,7 @@ import (
 // Cluster has not answered, unless it is told not to.
 func TestT19_AChargeWhoseAnswerIsLostIsNotSentAgain(t *testing.T) {
 	t.Parallel()
-	server, cluster := servers.StartRedis(t), servers.StartRedisCluster(t, "cluster-replica-no-failover yes")
+	server, cluster := servers.StartRedis(t), servers.StartRedisCluster(t, unhurried)
 	proxy := servers.NewRedisProxy(t, server.Address)
 	proxied, nodes := cluster.Proxied(t)
 	for name, place := range map[string]struct {
@@ -74,8 +74,8 @@ func TestT19_AChargeWhoseAnswerIsLostIsNotSentAgain(t *testing.T) {
 // Until a new node has its first, all keys on their way to it are with one whom the map does not name.
 func TestAKeyThatMovesToANodeThatHasNothingYetIsFollowed(t *testing.T) {
 	t.Parallel()
-	// Else the master that has no slot left would become a replica; and none takes over where a machine is slow.
-	c := servers.StartRedisCluster(t, "cluster-allow-replica-migration no", "cluster-replica-no-failover yes")
+	// Else the master that has no slot left would become a replica.
+	c := servers.StartRedisCluster(t, "cluster-allow-replica-migration no", unhurried)
 	from := c.MasterOf(t, numberKey("moving"))
 	masters := c.Masters(t)
 	to := masters[(slices.Index(masters, from)+1)%len(masters)]
