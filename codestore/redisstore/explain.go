@@ -1,19 +1,17 @@
 package redisstore
 
 import (
-	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"net"
-	"slices"
 	"strings"
 	"syscall"
-	"unicode"
 
 	"github.com/redis/go-redis/v9"
+
+	"rekey/internal/dsn"
 )
 
 // explain says why a Redis can't be used, as the end of a sentence that says what to do. It holds no password, even where
@@ -81,21 +79,15 @@ func (t Target) answer(e redis.Error) string {
 
 // distrust tells what is wrong with a server's certificate, or with its TLS; "" if nothing is.
 func distrust(err error) string {
-	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
-		return "the server's certificate is signed by nobody who is trusted; name the file of its authority with sslrootcert"
+	if text := dsn.Distrust(err); text != "" {
+		return text
 	}
 	if _, ok := errors.AsType[x509.HostnameError](err); ok {
 		return "the server's certificate is for another host; name the host that it has, or write sslmode=verify-ca with sslrootcert"
 	}
-	if e, ok := errors.AsType[x509.CertificateInvalidError](err); ok {
-		if e.Reason == x509.Expired {
-			return "the server's certificate, or one that signed it, has expired or is not valid yet; renew it, or set this machine's clock"
-		}
-		return fmt.Sprintf("the server's certificate is not valid (%s); have it made anew", oneLine(e.Error()))
-	}
 	// So crypto/tls tells an alert, for which it has no type that others see.
 	if e, ok := errors.AsType[*net.OpError](err); ok && e.Op == "remote error" {
-		return fmt.Sprintf("the server ends TLS (%s); it may ask for a certificate, by sslcert and sslkey, or lack TLS 1.2", oneLine(e.Err.Error()))
+		return fmt.Sprintf("the server ends TLS (%s); it may ask for a certificate, by sslcert and sslkey, or lack TLS 1.2", dsn.OneLine(e.Err.Error()))
 	}
 	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok || errors.Is(err, errNoHandshake) {
 		return "what listens there does not speak TLS; correct host and port, or write redis instead of rediss"
@@ -105,37 +97,21 @@ func distrust(err error) string {
 
 // noAnswer tells why a server was not reached; "" if it was.
 func (t Target) noAnswer(err error) string {
-	is := func(all ...error) bool {
-		return slices.ContainsFunc(all, func(target error) bool { return errors.Is(err, target) })
+	if text := dsn.Unreached(err, t.socket != ""); text != "" {
+		return text
 	}
-	if e, ok := errors.AsType[*net.DNSError](err); ok {
-		if e.IsNotFound {
-			return "there is no host of this name; correct it"
-		}
-		return "the host's name can't be looked up now; see whether this machine's name server answers"
-	}
-	where := "there"
-	if e, ok := errors.AsType[*net.OpError](err); ok && e.Addr != nil {
-		where = "at " + e.Addr.String()
-	}
-	timeout, timed := errors.AsType[net.Error](err)
 	switch {
-	case is(syscall.ECONNREFUSED) && t.socket != "":
-		return "nobody listens at this socket; start the server"
-	case is(syscall.ECONNREFUSED):
-		return "nobody listens " + where + "; start the server, or correct host and port"
-	case is(syscall.ENOENT) && t.socket != "":
-		return "there is no such socket; start the server, or correct its path"
-	case is(syscall.EACCES, syscall.EPERM):
-		return "this user may not connect there; give it the right to, or use another way"
-	case is(syscall.ENETUNREACH, syscall.EHOSTUNREACH):
-		return "there is no way to this host; correct it, or this machine's routes"
-	case is(context.DeadlineExceeded) || timed && timeout.Timeout():
-		return fmt.Sprintf("the server does not answer within %v; see whether it runs and no firewall is between, or raise step_timeout", t.step)
-	case is(io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE):
-		if t.secure {
-			return "the connection ends before the server has let rekey in; see whether it is a Redis with TLS that answers there, and its log"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		where := "there"
+		if e, ok := errors.AsType[*net.OpError](err); ok && e.Addr != nil {
+			where = "at " + e.Addr.String()
 		}
+		return "nobody listens " + where + "; start the server, or correct host and port"
+	case dsn.TimedOut(err):
+		return fmt.Sprintf("the server does not answer within %v; see whether it runs and no firewall is between, or raise step_timeout", t.step)
+	case dsn.Ended(err) && t.secure:
+		return "the connection ends before the server has let rekey in; see whether it is a Redis with TLS that answers there, and its log"
+	case dsn.Ended(err):
 		return "the connection ends before the server has let rekey in; see whether it is a Redis that answers there, its log, and whether it wants TLS, which is rediss instead of redis"
 	}
 	return ""
@@ -145,19 +121,8 @@ func (t Target) noAnswer(err error) string {
 func (t Target) said(text string) string {
 	for _, secret := range []string{t.password, t.sentinelPassword} {
 		if secret != "" {
-			text = strings.ReplaceAll(text, secret, hidden)
+			text = strings.ReplaceAll(text, secret, dsn.Hidden)
 		}
 	}
-	return oneLine(text)
-}
-
-// oneLine is what a server said, without what a terminal would act on.
-func oneLine(text string) string {
-	text = strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(text, "?"))
-	return strings.Join(strings.Fields(text), " ")
+	return dsn.OneLine(text)
 }

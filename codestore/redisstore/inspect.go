@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"rekey/internal/dsn"
 )
 
 const (
@@ -148,7 +150,7 @@ func missing(command string, err error) string {
 	if name == "" || strings.HasPrefix(command, name+"|") { // Redis 6 names no subcommand
 		return command
 	}
-	return strings.ToLower(oneLine(name))
+	return strings.ToLower(dsn.OneLine(name))
 }
 
 // look asks a node all there is to ask.
@@ -190,7 +192,7 @@ func infoOf(text string) map[string]string {
 func (n *node) version() string {
 	for _, product := range []struct{ field, name string }{{"valkey_version", "Valkey"}, {"dragonfly_version", "Dragonfly"}, {"redis_version", "Redis"}} {
 		if v := n.info[product.field]; v != "" {
-			return product.name + " " + oneLine(v)
+			return product.name + " " + dsn.OneLine(v)
 		}
 	}
 	return "a Redis that does not tell its version"
@@ -233,7 +235,7 @@ func (i *inspection) memory(n *node) {
 	case policy == "noeviction":
 	case policy != "":
 		i.find("codes.eviction", Mend, n, fmt.Sprintf("the maxmemory-policy is %s: when the memory is full, keys are removed before their time, and with them the "+
-			"guesses that were counted; set it to noeviction, in redis.conf too", oneLine(policy)), "CONFIG SET maxmemory-policy noeviction")
+			"guesses that were counted; set it to noeviction, in redis.conf too", dsn.OneLine(policy)), "CONFIG SET maxmemory-policy noeviction")
 	case len(n.info) > 0: // else the right to ask is missing
 		i.find("codes.eviction", Advice, n, "the server does not tell its maxmemory-policy; make sure that it is noeviction: another one removes the guesses "+
 			"that were counted when the memory is full", "")

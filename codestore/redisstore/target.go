@@ -3,13 +3,13 @@ package redisstore
 import (
 	"fmt"
 	"io"
-	"net"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"rekey/internal/dsn"
 )
 
 // layout is how the Redis that a URL names is made up.
@@ -42,37 +42,21 @@ type Target struct {
 	layout layout
 	secure bool // by TLS
 
-	user, password string // "" for the user that Redis calls default
-	hosts          []host // of a single server one; of sentinels and clusters those that are asked first
-	socket         string // its path; then there is no host
-	database       int    // 0 in a cluster
+	user, password string    // "" for the user that Redis calls default
+	hosts          dsn.Hosts // of a single server one; of sentinels and clusters those that are asked first
+	socket         string    // its path; then there is no host
+	database       int       // 0 in a cluster
 
 	master                         string // the name that sentinels know it by
 	sentinelUser, sentinelPassword string
 
-	tls      encryption
+	tls      dsn.TLS
 	patience time.Duration // how long a connection may take to come about
 	step     time.Duration
 	pool     int // the most connections to one node
 	prefix   string
 	given    url.Values // the parameters as written
 }
-
-// host is where a server listens.
-type host struct {
-	name string // or its address, IPv6 without brackets
-	port uint16
-}
-
-func (h host) String() string { return net.JoinHostPort(h.name, strconv.Itoa(int(h.port))) }
-
-// local reports whether the name is one of this machine's own.
-func (h host) local() bool {
-	a, err := netip.ParseAddr(h.name)
-	return h.name == "localhost" || err == nil && a.Unmap().IsLoopback()
-}
-
-const hidden = "(hidden)"
 
 func (t Target) scheme() string { return form{t.layout, t.secure}.scheme() }
 
@@ -81,14 +65,9 @@ func (t Target) String() string {
 	var b strings.Builder
 	b.WriteString(t.scheme())
 	if t.password != "" {
-		b.WriteString(url.User(t.user).String() + ":" + hidden + "@")
+		b.WriteString(url.User(t.user).String() + ":" + dsn.Hidden + "@")
 	}
-	for i, h := range t.hosts {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		b.WriteString(h.String())
-	}
+	b.WriteString(t.hosts.String())
 	switch t.layout {
 	case single:
 		b.WriteString("/" + strconv.Itoa(t.database))
@@ -100,7 +79,7 @@ func (t Target) String() string {
 		shown := make(url.Values, len(t.given))
 		for name, values := range t.given {
 			if name == "sentinel_password" {
-				values = []string{hidden}
+				values = []string{dsn.Hidden}
 			}
 			shown[name] = values
 		}
@@ -124,7 +103,7 @@ func (t Target) StepTime() time.Duration { return t.step }
 // Exposed reports whether somebody on the network could read what passes between here and the servers, or answer in their
 // place: one is on another machine, as far as its name tells, and its certificate is not verified.
 func (t Target) Exposed() bool {
-	return !(t.secure && t.tls.verifies()) && slices.ContainsFunc(t.hosts, func(h host) bool { return !h.local() })
+	return !(t.secure && t.tls.Verifies()) && t.hosts.Remote()
 }
 
 // Named reports whether a setting names a Redis, well or badly, rather than another kind of store.
@@ -143,8 +122,8 @@ func Mask(url string) (masked string, secret bool) {
 	}
 	for _, f := range forms {
 		if strings.HasPrefix(url, f.scheme()) {
-			return f.scheme() + hidden, true
+			return f.scheme() + dsn.Hidden, true
 		}
 	}
-	return hidden, true
+	return dsn.Hidden, true
 }
