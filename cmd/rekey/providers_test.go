@@ -125,10 +125,11 @@ func TestT36_NoCommandShowsAProvidersSecrets(t *testing.T) {
 }
 
 // TestT36_AVendorThatRepeatsEverythingPutsNothingIntoTheLog has far sides that answer with the whole request, credentials and
-// code, and a users' number that no record may hold.
+// code, and a users' number that no record may hold. On a slow machine an answer may come too late, which leaves the message
+// unknown, and no other provider of that vendor is asked: then another person tries.
 func TestT36_AVendorThatRepeatsEverythingPutsNothingIntoTheLog(t *testing.T) {
 	t.Parallel()
-	const mobile = "13872640951"
+	people := []string{"13872640951", "13872640963", "13872640975", "13872640987"}
 	var mu sync.Mutex
 	var requests []string
 	credentials := map[string]bool{}
@@ -156,8 +157,14 @@ func TestT36_AVendorThatRepeatsEverythingPutsNothingIntoTheLog(t *testing.T) {
 	}
 	// SMPP, which finds nobody, comes last: it takes all the time that is left.
 	env = append(env, "REKEY_SMS_ORDER=p1,p2,p3,p4,p6,p7,p5", "REKEY_SMS_PROVIDERS_P5_TIMEOUT=1s")
-	s := serve(t, t.TempDir(), []string{mobile}, env...)
-	if sent := s.send(mobile); sent.Errno != "4301" {
+	s := serve(t, t.TempDir(), people, env...)
+	var sent answer
+	for _, mobile := range people {
+		if sent = s.send(mobile); sent.Errno == "4301" {
+			break
+		}
+	}
+	if sent.Errno != "4301" {
 		t.Errorf("send answers %+v, though nobody takes the message", sent)
 	}
 	s.stop(syscall.SIGTERM)
@@ -166,18 +173,21 @@ func TestT36_AVendorThatRepeatsEverythingPutsNothingIntoTheLog(t *testing.T) {
 	mu.Lock()
 	defer mu.Unlock()
 	all := strings.Join(requests, "\n")
-	code := regexp.MustCompile(`"code":"(\d{6})"`).FindStringSubmatch(all)
+	var codes []string
+	for _, found := range regexp.MustCompile(`"code":"(\d{6})"`).FindAllStringSubmatch(all, -1) {
+		codes = append(codes, found[1])
+	}
 	address := regexp.MustCompile(`/receipts/p\d/([A-Za-z0-9_-]{22})`).FindStringSubmatch(all)
-	if len(requests) != len(names)-1 || code == nil || address == nil || !strings.Contains(all, "canary") {
+	if len(requests) < len(names)-1 || len(codes) == 0 || address == nil || !strings.Contains(all, "canary") {
 		t.Fatalf("the far sides got %d requests, want one by each provider but SMPP:\n%s", len(requests), all)
 	}
-	secrets := []string{"canary", mobile, address[1]}
+	secrets := append(people, "canary", address[1])
 	for value := range credentials {
 		if value != "" {
 			secrets = append(secrets, value)
 		}
 	}
-	expectNone(t, "the log", s.printed(), secrets, []string{code[1]})
+	expectNone(t, "the log", s.printed(), secrets, codes)
 	for _, name := range names {
 		if !strings.Contains(s.printed(), `"provider":"`+name+`"`) {
 			t.Errorf("the log says nothing of %s", name)
