@@ -301,7 +301,10 @@ func TestT16_ARedisThatAnswersButTakesNoStepsIsTold(t *testing.T) {
 			const mobile = "13800000001"
 			settings, begin, end := start(t)
 			g := newGatewayServer(t)
-			s := serve(t, t.TempDir(), []string{mobile, "13800000002"}, append(through(g), settings...)...)
+			// Who asks once it is over is somebody else: what too few replicas have confirmed may count all the same. On a slow machine
+			// a step may take its time once more.
+			others := []string{"13800000002", "13800000003", "13800000004"}
+			s := serve(t, t.TempDir(), append(others, mobile), append(through(g), settings...)...)
 			s.expectReady(t, "")
 			begin()
 			s.expectReady(t, "codes")
@@ -313,8 +316,13 @@ func TestT16_ARedisThatAnswersButTakesNoStepsIsTold(t *testing.T) {
 			}
 			end()
 			s.expectReady(t, "")
-			// Another number: what too few replicas have confirmed may count all the same.
-			if a := s.send("13800000002"); a.Errno != "0" {
+			var a answer
+			for _, mobile := range others {
+				if a = s.send(mobile); a.Status != http.StatusServiceUnavailable {
+					break
+				}
+			}
+			if a.Errno != "0" {
 				t.Errorf("with all as before, send answers %+v", a)
 			}
 		})
