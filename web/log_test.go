@@ -112,12 +112,15 @@ const (
 	canaryNumber   = "13912345678"
 )
 
+// mustNotHaveLogged looks everywhere but in the time of a record, where six digits can stand that are no code.
 func (h *house) mustNotHaveLogged(canaries ...string) {
 	h.Helper()
-	h.records()
-	for _, canary := range canaries {
-		if log := h.log.String(); strings.Contains(log, canary) {
-			h.Errorf("%s is in the log: %s", canary, log)
+	for _, record := range h.records() {
+		delete(record, slog.TimeKey)
+		for _, canary := range canaries {
+			if said := fmt.Sprint(record); strings.Contains(said, canary) {
+				h.Errorf("%s is in the log: %s", canary, said)
+			}
 		}
 	}
 }
