@@ -77,7 +77,7 @@ type errnos struct{ send, reset string }
 // outage has people ask all replicas while their database is out, which is answered with errnos, and then again.
 func (w *town) outage(mobile string, down errnos, begin, end func()) {
 	w.Helper()
-	flow, code := w.code(visitor{}, mobile)
+	flow, code := w.codeSoon(mobile)
 	people, messages := w.people(), len(w.messages())
 	begin()
 	answers := make([]answer, 2*len(w.houses))

@@ -108,7 +108,7 @@ func TestT16_TheStoreClosedUnderIt(t *testing.T) {
 // withoutStore has everybody ask everything while the code store is out, and mobile's owner again when it is back.
 func (w *town) withoutStore(mobile string, begin, end func()) {
 	w.Helper()
-	flow, code := w.code(visitor{}, mobile)
+	flow, code := w.codeSoon(mobile)
 	people, messages := w.people(), len(w.messages())
 	guess := embedded.Wrong(code, 1)[0]
 	begin()

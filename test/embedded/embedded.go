@@ -149,8 +149,9 @@ func (h *House) Serve(t testing.TB) *httptest.Server {
 	t.Helper()
 	s := httptest.NewUnstartedServer(nil)
 	s.Config = web.Server(h.Handler, nil)
-	// A slow machine may need longer to gather two thousand connections than the service waits for one.
-	s.Config.ReadHeaderTimeout, s.Config.ReadTimeout = 10*time.Minute, 10*time.Minute
+	// A slow machine may need longer to gather two thousand connections than the service waits for one, or for its answer to be
+	// taken, for which the time begins with the headers.
+	s.Config.ReadHeaderTimeout, s.Config.ReadTimeout, s.Config.WriteTimeout = 10*time.Minute, 10*time.Minute, 10*time.Minute
 	s.Start()
 	t.Cleanup(s.Close)
 	return s
