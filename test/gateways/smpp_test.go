@@ -196,6 +196,9 @@ func TestSMPPABindThatIsRefusedIsToldAndTriedAgain(t *testing.T) {
 		if binds := peer.awaitEvents(t, "bind", 1); len(binds) != 1 || binds[0].Status != 0x0E || binds[0].Version != 0x34 {
 			t.Errorf("the peer was asked to bind as %+v, want once", binds)
 		}
+		if err := account.Close(); err != nil { // which would try again within half a minute
+			t.Error(err)
+		}
 
 		// A fault of the SMSC's: it is tried again.
 		peer.tell(t, smppCommand{"do": "bind", "status": 0x08})
