@@ -3,6 +3,7 @@ package codestore
 import (
 	"context"
 	"database/sql"
+	"errors"
 
 	"rekey"
 )
@@ -15,7 +16,10 @@ func LockBudgets(ctx context.Context, s *Store, names ...rekey.Name) (*sql.Tx, e
 	if err != nil {
 		return nil, err
 	}
-	return tx, t.lock.exec(ctx, tx, names)
+	if err := t.lock.exec(ctx, tx, names); err != nil {
+		return nil, errors.Join(err, tx.Rollback())
+	}
+	return tx, nil
 }
 
 // WaitingSteps is how many steps on budgets may be under way.

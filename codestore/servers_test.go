@@ -92,6 +92,12 @@ func (s server) open(t testing.TB, more ...string) (*sql.DB, *codestore.Store) {
 	return opened.Write, store
 }
 
+// counted is a charge to a budget that counts exactly and refuses nobody. It forgets nothing for hours, as one by the day does
+// at midnight in UTC.
+func counted(name rekey.Name, cost int64) rekey.Charge {
+	return rekey.Charge{Name: name, Kind: rekey.Conversion, Limit: 1 << 30, Window: 24 * time.Hour, Cost: cost}
+}
+
 // Replicas that want the same documents at once, in any order, while others are made and swept: none waits for another
 // that waits for it.
 func TestReplicasNeverLockEachOtherOut(t *testing.T) {
@@ -111,7 +117,7 @@ func TestReplicasNeverLockEachOtherOut(t *testing.T) {
 				s := replicas[i%len(replicas)]
 				for n := range 25 {
 					charge := func(bucket int) rekey.Charge {
-						return rekey.Charge{Name: rekey.Name(fmt.Sprint("bucket ", bucket)), Kind: rekey.Daily, Limit: 1 << 30, Cost: 1}
+						return counted(rekey.Name(fmt.Sprint("bucket ", bucket)), 1)
 					}
 					a, b, fresh := (i+n)%8, (i*3+n*5+1)%8, rekey.Charge{Name: rekey.Name(fmt.Sprint("fresh ", i, n)), Kind: rekey.Rate, Limit: 1, Window: time.Microsecond, Cost: 1}
 					charges := []rekey.Charge{charge(a), fresh}
@@ -140,7 +146,7 @@ func TestReplicasNeverLockEachOtherOut(t *testing.T) {
 		}
 		all.Wait()
 		for bucket, want := range taken {
-			d, err := replicas[0].Take(t.Context(), rekey.Charge{Name: rekey.Name(fmt.Sprint("bucket ", bucket)), Kind: rekey.Daily, Limit: 1 << 30})
+			d, err := replicas[0].Take(t.Context(), counted(rekey.Name(fmt.Sprint("bucket ", bucket)), 0))
 			if err != nil || d.Used[0] != want {
 				t.Errorf("bucket %d holds %v of %d charges, %v", bucket, d.Used, want, err)
 			}
@@ -170,19 +176,20 @@ func eachOwnServer(t *testing.T, run func(t *testing.T, s *servers.Server, store
 func TestT19_ARestartOfTheServerCostsNoStep(t *testing.T) {
 	t.Parallel()
 	eachOwnServer(t, func(t *testing.T, s *servers.Server, store *codestore.Store) {
-		if _, err := store.Issue(t.Context(), issueRequest(0)); err != nil {
+		r := issueRequest(0)
+		r.Lifetime = time.Hour // which five restarts don't take on any machine
+		if _, err := store.Issue(t.Context(), r); err != nil {
 			t.Fatal(err)
 		}
-		charge := rekey.Charge{Name: "bucket", Kind: rekey.Daily, Limit: 1 << 30, Cost: 1}
 		for want := range int64(5) {
-			d, err := store.Take(t.Context(), charge)
+			d, err := store.Take(t.Context(), counted("bucket", 1))
 			if err != nil || d.Used[0] != want+1 {
 				t.Fatalf("charged %v times, %v, want %d", d.Used, err, want+1)
 			}
 			s.Stop(t)
 			s.Start(t)
 		}
-		stillThere(t, store, issueRequest(0))
+		stillThere(t, store, r)
 	})
 }
 

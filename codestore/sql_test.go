@@ -75,7 +75,7 @@ func TestT42_AReadOnlyDatabaseIsAnError(t *testing.T) {
 		t.Fatal(err)
 	}
 	readOnly := writer(t, file, "&_pragma=query_only(1)")
-	other, err := codestore.NewSQL(t.Context(), readOnly, codestore.SQLite(), 6*time.Second)
+	other, err := codestore.NewSQL(t.Context(), readOnly, codestore.SQLite(), stepTime)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -242,7 +242,7 @@ func TestMigrateMayRunAgainAndSchemaIsWhatItRuns(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "codes.db")
 	db := writer(t, file, "")
-	if _, err := codestore.NewSQL(t.Context(), db, codestore.SQLite(), 6*time.Second); err == nil {
+	if _, err := codestore.NewSQL(t.Context(), db, codestore.SQLite(), stepTime); err == nil {
 		t.Fatal("a store without tables was opened")
 	}
 	for _, statement := range codestore.Schema(codestore.SQLite()) {

@@ -53,9 +53,12 @@ func TestSQLiteConforms(t *testing.T) {
 
 func TestMain(m *testing.M) { os.Exit(servers.Run(m)) }
 
+// stepTime is the bound of a step on a machine of any speed, over that which SQLite waits for its lock.
+const stepTime = time.Minute
+
 func writer(t testing.TB, file, pragmas string) *sql.DB {
 	t.Helper()
-	db, err := sql.Open("sqlite", "file:"+file+"?_txlock=immediate&_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)"+pragmas)
+	db, err := sql.Open("sqlite", "file:"+file+"?_txlock=immediate&_pragma=busy_timeout(50000)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)"+pragmas)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +74,7 @@ func openSQLite(t testing.TB, file string) (*sql.DB, *codestore.Store) {
 	if err := codestore.Migrate(ctx, db, codestore.SQLite()); err != nil {
 		t.Fatal(err)
 	}
-	s, err := codestore.NewSQL(ctx, db, codestore.SQLite(), 6*time.Second)
+	s, err := codestore.NewSQL(ctx, db, codestore.SQLite(), stepTime)
 	if err != nil {
 		t.Fatal(err)
 	}

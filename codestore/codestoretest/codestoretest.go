@@ -45,11 +45,13 @@ func Run(t *testing.T, h Harness) {
 	for _, group := range [][]test{issueTests, guessTests, finishTests, limiterTests, concurrencyTests} {
 		for _, c := range group {
 			t.Run(c.name, func(t *testing.T) {
-				run := func(t *testing.T) { c.run(&fixture{T: t, Instance: h.Open(t)}) }
+				var slack time.Duration
+				run := func(t *testing.T) { c.run(&fixture{T: t, Instance: h.Open(t), slack: slack}) }
 				if h.Case != nil {
 					h.Case(t, run)
 				} else {
 					t.Parallel()
+					slack = 30 * time.Second // on a machine of any speed
 					run(t)
 				}
 			})
@@ -66,7 +68,23 @@ type test struct {
 type fixture struct {
 	*testing.T
 	Instance
-	made int
+	slack time.Duration // how long the case itself may take on the store's clock
+	made  int
+}
+
+// about reports whether a store that was asked some steps after it began to wait for so long still waits for that.
+func (f *fixture) about(left, whole time.Duration) bool {
+	return left <= whole && left >= whole-f.slack
+}
+
+// withinADay has a case begin where two minutes are left of the day in UTC: with the next one daily budgets begin anew.
+func (f *fixture) withinADay() {
+	const least, day = 2 * time.Minute, 24 * time.Hour
+	now := time.Now()
+	if left := now.Truncate(day).Add(day).Sub(now); left < least { // Truncate counts in UTC
+		f.Logf("waiting for the next day, which begins in %v", left)
+		time.Sleep(left + time.Second)
+	}
 }
 
 const (

@@ -57,11 +57,11 @@ var guessTests = []test{
 	}},
 	{"a first match, and only it, moves the expiry to 150 s from now", func(f *fixture) {
 		f.code("n", "flow")
-		f.Advance(5*time.Minute - 10*time.Second)
+		f.Advance(5*time.Minute - 30*time.Second)
 		f.mustGuess(guessRequest("n", "flow", right, "1"), rekey.GuessMatch)
-		f.Advance(140 * time.Second)
+		f.Advance(120 * time.Second)
 		f.mustGuess(guessRequest("n", "flow", right, "2"), rekey.GuessMatch)
-		f.Advance(10*time.Second + time.Millisecond)
+		f.Advance(30*time.Second + time.Millisecond)
 		f.mustGuess(guessRequest("n", "flow", right, "1"), rekey.GuessExpired)
 	}},
 	{"T45 a match of another account or another password is told and leaves no trace", func(f *fixture) {
@@ -91,11 +91,11 @@ var guessTests = []test{
 	}},
 	{"T45 a match of another password does not move the expiry", func(f *fixture) {
 		f.code("n", "flow")
-		f.Advance(5*time.Minute - 10*time.Second)
+		f.Advance(5*time.Minute - 30*time.Second)
 		g := guessRequest("n", "flow", right, "r")
 		g.Fingerprints = keyed(hash2)
 		f.mustGuess(g, rekey.GuessMatch)
-		f.Advance(10*time.Second + time.Millisecond)
+		f.Advance(30*time.Second + time.Millisecond)
 		f.mustGuess(g, rekey.GuessExpired)
 	}},
 	{"a first match never shortens a life", func(f *fixture) {

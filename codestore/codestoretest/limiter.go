@@ -23,7 +23,7 @@ var limiterTests = []test{
 			}
 		}
 		d := f.take(c)
-		if d.Refused != 0 || d.RetryAfter > 2*time.Minute || d.RetryAfter < 2*time.Minute-5*time.Second {
+		if d.Refused != 0 || !f.about(d.RetryAfter, 2*time.Minute) {
 			f.Fatalf("the sixth: %+v", d)
 		}
 		f.Advance(2 * time.Minute)
@@ -61,6 +61,7 @@ var limiterTests = []test{
 		givenBack(f, rate("b", 2, time.Hour))
 	}},
 	{"what is given back of a day can be taken again, and no more", func(f *fixture) {
+		f.withinADay()
 		givenBack(f, daily("d", 2, 1))
 	}},
 	{"rates of two windows and a conversion share a bucket and not their counts", func(f *fixture) {
@@ -127,9 +128,11 @@ var limiterTests = []test{
 		}
 	}},
 	{"T40 what is counted once is free while its mark stands", func(f *fixture) {
-		c := rate("address", 2, 10*time.Minute)
+		f.withinADay()
+		const stands = time.Minute
+		c := rate("address", 2, 2*stands)
 		n := daily("service", 2, 1)
-		c.OnceFor, n.OnceFor = 10*time.Minute, 10*time.Minute
+		c.OnceFor, n.OnceFor = stands, stands
 		ask := func(number rekey.Name) rekey.Decision {
 			c.Once, n.Once = number, number
 			return f.take(c, n)
@@ -146,12 +149,13 @@ var limiterTests = []test{
 		if d := ask("second"); d.Refused != -1 {
 			f.Fatalf("what was asked before: %+v", d)
 		}
-		f.Advance(10*time.Minute + time.Second)
+		f.Advance(stands + time.Second)
 		if d := ask("first"); d.Refused != 1 {
 			f.Fatalf("after the mark fell it counts again, and the day is used up: %+v", d)
 		}
 	}},
 	{"a daily budget ends with the day", func(f *fixture) {
+		f.withinADay()
 		for range 3 {
 			f.take(daily("d", 3, 1))
 		}
@@ -195,6 +199,7 @@ var limiterTests = []test{
 		}
 	}},
 	{"T02 T28 concurrent charges are exact", func(f *fixture) {
+		f.withinADay()
 		const passing, others = 40, 260
 		other := f.Reopen()
 		outcomes := together(f, passing+others, func(i int) (int, error) {
