@@ -239,12 +239,14 @@ func TestRequestsOfTheSMSCAreAnswered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, _ := bound(t)
 		answered(t, l, 0x80000015, 0, l.Request(0x15, nil), "")
-		for _, unknown := range []uint32{0x03, 0x09, 0x103, 0x7fffffff} {
+		for _, unknown := range []uint32{0, 0x03, 0x04, 0x09, 0x103, 0x7fffffff} {
 			answered(t, l, nack, 3, l.Request(unknown, []byte("x")), "")
 		}
 		l.Request(0x0b, nil)  // outbind and alert_notification have no response
 		l.Request(0x102, nil) // nor do responses that nobody waits for
-		l.Send(smpptest.PDU{Command: 0x80000103, Sequence: 12})
+		for _, response := range []uint32{nack, 0x80000009, 0x80000103, 0xffffffff} {
+			l.Send(smpptest.PDU{Command: response, Sequence: 12})
+		}
 		answered(t, l, 0x80000015, 0, l.Request(0x15, nil), "")
 	})
 }
@@ -264,7 +266,7 @@ func TestAnUnbindIsAnsweredAndBoundAgain(t *testing.T) {
 
 func TestAnImpossibleLengthEndsTheLink(t *testing.T) {
 	t.Parallel()
-	for _, length := range []uint32{0, 15, 1 << 18, 0xffffffff} {
+	for _, length := range []uint32{0, 15, 128<<10 + 1, 1 << 31, 0xffffffff} {
 		synctest.Test(t, func(t *testing.T) {
 			smsc, client := open(t, smpptest.Config{}, nil)
 			synctest.Wait()
