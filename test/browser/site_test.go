@@ -68,9 +68,12 @@ func newSite(t *testing.T, settings ...setting) *site {
 	return s
 }
 
-// changedOnce fails unless alice's password is newPassword after exactly one change.
+// changedOnce fails unless alice's password is newPassword after exactly one change, which is counted once it can be seen.
 func (s *site) changedOnce(t *testing.T) {
 	t.Helper()
+	for deadline := time.Now().Add(patience); s.people.writes.Load() == 0 && time.Now().Before(deadline); {
+		time.Sleep(10 * time.Millisecond)
+	}
 	if writes := s.people.writes.Load(); writes != 1 {
 		t.Errorf("the password was changed %d times", writes)
 	}
@@ -109,14 +112,18 @@ func (s *site) faulty(h http.Handler) http.Handler {
 	})
 }
 
-// newest is the newest message, of which there must be n in all.
+// newest is the newest message, of which there must be n in all. The last may still be on its way: of two clicks, the answer
+// to the second is shown, which may come before that to the first.
 func (s *site) newest(t *testing.T, n int) embedded.Message {
 	t.Helper()
-	all := s.house.Messages(t)
-	if len(all) != n {
-		t.Fatalf("%d messages were sent, want %d", len(all), n)
+	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		switch all := s.house.Messages(t); {
+		case len(all) == n:
+			return all[0]
+		case len(all) > n || time.Now().After(deadline):
+			t.Fatalf("%d messages were sent, want %d", len(all), n)
+		}
 	}
-	return all[0]
 }
 
 // wrong is a code that is not the newest one.
