@@ -117,8 +117,9 @@ func (k Keyspace) connect() (redis.UniversalClient, error) {
 	o := &redis.UniversalOptions{
 		Addrs: strings.Split(k.Address, ","), DB: k.database, Username: k.User, Password: k.Password, Protocol: 2,
 		IsClusterMode: k.topology == cluster, MasterName: k.master, SentinelUsername: k.watch.user, SentinelPassword: k.watch.password,
-		// Much, for a machine of any speed; a test that wants less says so by its context.
-		DialTimeout: 10 * time.Second, ReadTimeout: 10 * time.Second, ContextTimeoutEnabled: true,
+		// Much, for a machine of any speed, and for a crowd that shares its connections; a test that wants less says so by its
+		// context.
+		DialTimeout: 10 * time.Second, ReadTimeout: 10 * time.Second, PoolTimeout: patience, ContextTimeoutEnabled: true,
 		DisableIdentity:          true,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	}
