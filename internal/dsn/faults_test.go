@@ -22,53 +22,45 @@ func TestWhyAServerIsNotReachedIsTold(t *testing.T) {
 	t.Parallel()
 	unknown := &net.DNSError{Name: "h", IsNotFound: true}
 	const (
-		noHost  = "there is no host of this name; correct it"
-		noRight = "this user may not connect there; give it the right to, or use another way"
-		noWay   = "there is no way to this host; correct it, or this machine's routes"
+		noHost   = "there is no host of this name; correct it"
+		noLookup = "the host's name can't be looked up now; see whether this machine's name server answers"
+		noRight  = "this user may not connect there; give it the right to, or use another way"
+		noWay    = "there is no way to this host; correct it, or this machine's routes"
+		noSocket = "there is no such socket; start the server, or correct its path"
+		nobody   = "nobody listens at this socket; start the server"
 	)
 	for _, c := range []struct {
-		err          error
-		host, socket string
+		err              error
+		atHost, atSocket string
+		slow, ended      bool
 	}{
-		{dialled(unknown), noHost, noHost},
-		{&net.DNSError{IsTimeout: true}, "the host's name can't be looked up now; see whether this machine's name server answers",
-			"the host's name can't be looked up now; see whether this machine's name server answers"},
-		{dialled(syscall.ECONNREFUSED), "", "nobody listens at this socket; start the server"},
-		{dialled(syscall.ENOENT), "", "there is no such socket; start the server, or correct its path"},
-		{dialled(syscall.EACCES), noRight, noRight},
-		{dialled(syscall.EPERM), noRight, noRight},
-		{dialled(syscall.EHOSTUNREACH), noWay, noWay},
-		{dialled(syscall.ENETUNREACH), noWay, noWay},
-		{dialled(syscall.ETIMEDOUT), "", ""},
-		{io.EOF, "", ""},
-		{errors.New("odd"), "", ""},
-		// Of several hosts. A refusal comes before what a route or a right is missing for, and is left to who connects.
-		{errors.Join(dialled(syscall.ECONNREFUSED), unknown), noHost, noHost},
-		{errors.Join(dialled(syscall.EHOSTUNREACH), dialled(syscall.ECONNREFUSED)), "", "nobody listens at this socket; start the server"},
+		{dialled(unknown), noHost, noHost, false, false},
+		{&net.DNSError{IsTimeout: true}, noLookup, noLookup, true, false},
+		{dialled(syscall.ECONNREFUSED), "", nobody, false, false},
+		{dialled(syscall.ENOENT), "", noSocket, false, false},
+		{dialled(syscall.EACCES), noRight, noRight, false, false},
+		{dialled(syscall.EPERM), noRight, noRight, false, false},
+		{dialled(syscall.EHOSTUNREACH), noWay, noWay, false, false},
+		{dialled(syscall.ENETUNREACH), noWay, noWay, false, false},
+		// Of several hosts. A refusal, which is left to who connects, comes before a missing right or route.
+		{errors.Join(dialled(syscall.ECONNREFUSED), unknown), noHost, noHost, false, false},
+		{errors.Join(dialled(syscall.EHOSTUNREACH), dialled(syscall.ECONNREFUSED)), "", nobody, false, false},
+		{dialled(syscall.ETIMEDOUT), "", "", true, false},
+		{dialled(os.ErrDeadlineExceeded), "", "", true, false},
+		{context.DeadlineExceeded, "", "", true, false},
+		{context.Canceled, "", "", false, false},
+		{dialled(io.EOF), "", "", false, true},
+		{io.ErrUnexpectedEOF, "", "", false, true},
+		{dialled(syscall.ECONNRESET), "", "", false, true},
+		{dialled(syscall.EPIPE), "", "", false, true},
 	} {
-		for socket, want := range map[bool]string{false: c.host, true: c.socket} {
+		for socket, want := range map[bool]string{false: c.atHost, true: c.atSocket} {
 			if got := dsn.Unreached(c.err, socket); got != want {
 				t.Errorf("%v, by a socket %v, is told as %q, want %q", c.err, socket, got, want)
 			}
 		}
-	}
-}
-
-func TestServersThatAreSlowAreToldFromThoseThatEnd(t *testing.T) {
-	t.Parallel()
-	for err, want := range map[error]struct{ slow, ended bool }{
-		context.DeadlineExceeded:                          {slow: true},
-		dialled(syscall.ETIMEDOUT):                        {slow: true},
-		fmt.Errorf("reading: %w", os.ErrDeadlineExceeded): {slow: true},
-		fmt.Errorf("reading: %w", io.EOF):                 {ended: true},
-		io.ErrUnexpectedEOF:                               {ended: true},
-		dialled(syscall.ECONNRESET):                       {ended: true},
-		dialled(syscall.EPIPE):                            {ended: true},
-		dialled(syscall.ECONNREFUSED):                     {},
-		context.Canceled:                                  {},
-	} {
-		if dsn.TimedOut(err) != want.slow || dsn.Ended(err) != want.ended {
-			t.Errorf("%v: slow %v, ended %v", err, dsn.TimedOut(err), dsn.Ended(err))
+		if dsn.TimedOut(c.err) != c.slow || dsn.Ended(c.err) != c.ended {
+			t.Errorf("%v: slow %v, ended %v", c.err, dsn.TimedOut(c.err), dsn.Ended(c.err))
 		}
 	}
 }
@@ -82,20 +74,5 @@ func TestACertificateThatIsNotValidIsTold(t *testing.T) {
 	}
 	if got := dsn.Distrust(dialled(syscall.ECONNREFUSED)); got != "" {
 		t.Errorf("what is no certificate's fault is told as %q", got)
-	}
-}
-
-func TestWhatServersSayIsOneLineThatNoTerminalActsOn(t *testing.T) {
-	t.Parallel()
-	for said, want := range map[string]string{
-		"no entry\nfor\x1b[31m \xb4\xed user": "no entry for [31m ? user",
-		"not\r\nallowed\x00":                  "not allowed",
-		" \x1b[2Jgone\u202e":                  "[2Jgone",
-		"密码 错误":                               "密码 错误",
-		"":                                    "",
-	} {
-		if got := dsn.OneLine(said); got != want {
-			t.Errorf("%q is told as %q, want %q", said, got, want)
-		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -44,44 +45,33 @@ func ParseHosts(list string, usual uint16, example string) (Hosts, error) {
 	return all, nil
 }
 
+// written is a name, or an address with IPv6 in brackets, and perhaps a port.
+var written = regexp.MustCompile(`^(?:\[([0-9A-Fa-f:.]+)\]|([0-9A-Za-z._-]+))(?::([0-9]+))?$`)
+
 func parseHost(text string, usual uint16) (Host, bool) {
-	h := Host{Port: usual}
-	rest := ""
-	if inner, ok := strings.CutPrefix(text, "["); ok {
-		if h.Name, rest, ok = strings.Cut(inner, "]"); !ok {
-			return Host{}, false
-		}
-		if a, err := netip.ParseAddr(h.Name); err != nil || !a.Is6() || a.Zone() != "" {
-			return Host{}, false
-		}
-	} else {
-		i := strings.IndexByte(text, ':')
-		if i < 0 {
-			i = len(text)
-		}
-		h.Name, rest = text[:i], text[i:]
-		if h.Name == "" || strings.Trim(strings.ToLower(h.Name), "abcdefghijklmnopqrstuvwxyz0123456789.-_") != "" {
-			return Host{}, false
-		}
+	part := written.FindStringSubmatch(text)
+	if part == nil {
+		return Host{}, false
 	}
-	if rest == "" {
+	if a, err := netip.ParseAddr(part[1]); part[1] != "" && (err != nil || !a.Is6()) {
+		return Host{}, false
+	}
+	h := Host{part[1] + part[2], usual}
+	if part[3] == "" {
 		return h, true
 	}
-	port, err := strconv.ParseUint(strings.TrimPrefix(rest, ":"), 10, 16)
+	port, err := strconv.ParseUint(part[3], 10, 16)
 	h.Port = uint16(port)
-	return h, rest[0] == ':' && err == nil && port > 0
+	return h, err == nil && port > 0
 }
 
 // String is the hosts as ParseHosts reads them.
 func (hs Hosts) String() string {
-	var b strings.Builder
-	for i, h := range hs {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		b.WriteString(h.String())
+	var all []string
+	for _, h := range hs {
+		all = append(all, h.String())
 	}
-	return b.String()
+	return strings.Join(all, ",")
 }
 
 // Remote reports whether one of them is on another machine, as far as its name tells.
