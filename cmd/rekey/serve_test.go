@@ -314,7 +314,7 @@ func TestT42_ALockedFileIs503WithItsCauseInTheLogAndNothingHalfWritten(t *testin
 	toldOf := func(outcome string, again func()) {
 		t.Helper()
 		locked := func(line string) bool { return strings.Contains(line, outcome) && strings.Contains(line, "locked") }
-		for range 5 {
+		for range 20 {
 			if slices.ContainsFunc(strings.Split(s.printed(), "\n"), locked) {
 				break
 			}

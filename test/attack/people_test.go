@@ -28,9 +28,16 @@ func TestT04_FiveHundredRightCodesAreOneChange(t *testing.T) {
 		o.HashFloor = "argon2id"
 		w := newTownOf(t, o)
 		flow, code := w.code(visitor{}, ann)
-		counts, winner := w.volley(500, func(i int) string {
-			return rawPost(base, fmt.Sprintf(`{"mobile":%q,"sms_code":%q,"new_password":"race%dWinner","flow":%q}`, ann, code, i, flow))
-		})
+		var counts map[string]int
+		var winner int
+		for range 5 { // where a machine is so slow that everybody is told to come again, they do
+			counts, winner = w.volley(500, func(i int) string {
+				return rawPost(base, fmt.Sprintf(`{"mobile":%q,"sms_code":%q,"new_password":"race%dWinner","flow":%q}`, ann, code, i, flow))
+			})
+			if counts["503 4500"]+counts["503 4001"] < 500 {
+				break
+			}
+		}
 		// The hashing queue is full for most; on a slow machine the database is busy for some.
 		if counts["200 0"] != 1 || counts["200 0"]+counts["200 4103"]+counts["503 4500"]+counts["503 4001"] != 500 {
 			t.Fatalf("%v", counts)
