@@ -1,6 +1,7 @@
 package sms_test
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -58,6 +59,7 @@ func newAliyun(t testing.TB, api aliyunAPI, c sms.AliyunConfig) aliyunProvider {
 	if c.Texts == nil {
 		c.Texts = newTexts(t, sms.TextConfig{})
 	}
+	c.Timeout = cmp.Or(c.Timeout, patience)
 	if c.Transport == nil {
 		transport := sms.NewTransport()
 		t.Cleanup(transport.CloseIdleConnections)

@@ -33,7 +33,7 @@ func awsConfig(t testing.TB, endpoint string) sms.AWSConfig {
 	t.Cleanup(transport.CloseIdleConnections)
 	return sms.AWSConfig{
 		Region: awsAccount.Region, AccessKeyID: awsKeyID, SecretAccessKey: awsSecret, SessionToken: awsToken,
-		From: awsAccount.From, ConfigurationSet: awsAccount.ConfigurationSet, Endpoint: endpoint,
+		From: awsAccount.From, ConfigurationSet: awsAccount.ConfigurationSet, Endpoint: endpoint, Timeout: patience,
 		Texts: newTexts(t, sms.TextConfig{Sign: "示例网", Origin: "https://www.example.com"}), Transport: transport,
 	}
 }

@@ -2,6 +2,7 @@ package sms_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -27,6 +28,10 @@ const (
 	canaryPass   = "canary-pass"
 )
 
+// patience is the time for a message where a test says no other: a machine that stalls for longer than people wait fails
+// none.
+const patience = time.Minute
+
 func newTexts(t testing.TB, c sms.TextConfig) *sms.Texts {
 	t.Helper()
 	if c.Languages == nil {
@@ -44,6 +49,7 @@ func newHTTP(t testing.TB, c sms.HTTPConfig) *sms.HTTP {
 	if c.Texts == nil {
 		c.Texts = newTexts(t, sms.TextConfig{Sign: "示例网", Origin: "https://www.example.com"})
 	}
+	c.Timeout = cmp.Or(c.Timeout, patience)
 	if c.Transport == nil {
 		transport := sms.NewTransport()
 		t.Cleanup(transport.CloseIdleConnections)

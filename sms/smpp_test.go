@@ -1,6 +1,7 @@
 package sms_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -28,9 +29,7 @@ func newSMPP(t testing.TB, c sms.SMPPConfig) *sms.SMPP {
 	if c.Texts == nil {
 		c.Texts = newTexts(t, sms.TextConfig{Sign: "示例网", Origin: "https://www.example.com"})
 	}
-	if c.Timeout == 0 {
-		c.Timeout = time.Minute
-	}
+	c.Timeout = cmp.Or(c.Timeout, patience)
 	p, err := sms.NewSMPP(c)
 	if err != nil {
 		t.Fatal(err)

@@ -1,6 +1,7 @@
 package sms_test
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"strings"
@@ -44,6 +45,7 @@ func newTencent(t testing.TB, c sms.TencentConfig) *sms.Tencent {
 	if c.Texts == nil {
 		c.Texts = newTexts(t, sms.TextConfig{})
 	}
+	c.Timeout = cmp.Or(c.Timeout, patience)
 	if c.Transport == nil {
 		transport := sms.NewTransport()
 		t.Cleanup(transport.CloseIdleConnections)

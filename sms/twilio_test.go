@@ -1,6 +1,7 @@
 package sms_test
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -46,6 +47,7 @@ func newTwilio(t testing.TB, c sms.TwilioConfig) *sms.Twilio {
 	if c.Texts == nil {
 		c.Texts = newTexts(t, sms.TextConfig{Sign: "示例网", Origin: "https://www.example.com"})
 	}
+	c.Timeout = cmp.Or(c.Timeout, patience)
 	if c.Transport == nil {
 		transport := sms.NewTransport()
 		t.Cleanup(transport.CloseIdleConnections)
