@@ -34,7 +34,7 @@ func TestT15_T17_ServersRestartedUnderLoad(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s, o := start(t)
-			c := newCrowd(t, o, 30)
+			c := newCrowd(t, o, o, 30)
 			rounds := 0
 			c.under(t, func() {
 				if rounds++; rounds > 4 {

@@ -9,16 +9,17 @@ import (
 	"rekey/test/servers"
 )
 
-// way is a database of the service behind a proxy; the other one is a file. The parameters are for its data source.
+// way is a database of the service behind a proxy; the other one is a file. The parameters are for its data source. past is
+// the way past the proxy, without them.
 type way struct {
 	name string
 	sql  bool
-	open func(t *testing.T, parameters string) (embedded.Options, *servers.Proxy)
+	open func(t *testing.T, parameters string) (o, past embedded.Options, p *servers.Proxy)
 }
 
 func ways() []way {
-	sqlWay := func(start func(testing.TB) servers.Database, codes bool) func(*testing.T, string) (embedded.Options, *servers.Proxy) {
-		return func(t *testing.T, parameters string) (o embedded.Options, p *servers.Proxy) {
+	sqlWay := func(start func(testing.TB) servers.Database, codes bool) func(*testing.T, string) (o, past embedded.Options, p *servers.Proxy) {
+		return func(t *testing.T, parameters string) (o, past embedded.Options, p *servers.Proxy) {
 			db := start(t)
 			p = servers.NewProxy(t, db.Address())
 			dsn := db.Via(t, p.Address).DSN
@@ -26,20 +27,20 @@ func ways() []way {
 				dsn += "?sslmode=disable" // PostgreSQL's has it
 			}
 			if codes {
-				o.Codes = dsn + "&" + parameters
+				o.Codes, past.Codes = dsn+"&"+parameters, db.DSN
 			} else {
-				o.People = dsn + "&" + parameters
+				o.People, past.People = dsn+"&"+parameters, db.DSN
 			}
-			return o, p
+			return o, past, p
 		}
 	}
 	return []way{
 		{"codes in PostgreSQL", true, sqlWay(servers.PostgreSQL, true)},
 		{"codes in MariaDB", true, sqlWay(servers.MariaDB, true)},
-		{"codes in Redis", false, func(t *testing.T, parameters string) (embedded.Options, *servers.Proxy) {
+		{"codes in Redis", false, func(t *testing.T, parameters string) (o, past embedded.Options, p *servers.Proxy) {
 			k := servers.Redis(t)
-			p := servers.NewRedisProxy(t, k.Address)
-			return embedded.Options{Codes: k.Via(p.Address).URL + "?" + parameters}, p
+			p = servers.NewRedisProxy(t, k.Address)
+			return embedded.Options{Codes: k.Via(p.Address).URL + "?" + parameters}, embedded.Options{Codes: k.URL}, p
 		}},
 		{"people in PostgreSQL", true, sqlWay(servers.PostgreSQL, false)},
 		{"people in MariaDB", true, sqlWay(servers.MariaDB, false)},
@@ -122,8 +123,8 @@ func TestT15_T18_T19_FaultsOfTheWay(t *testing.T) {
 				}
 				t.Run(f.name, func(t *testing.T) {
 					if f.slow != nil {
-						o, p := w.open(t, "step_timeout=1m&connect_timeout=60")
-						c := newCrowd(t, o, 12)
+						o, past, p := w.open(t, "step_timeout=1m&connect_timeout=60")
+						c := newCrowd(t, o, past, 12)
 						f.slow(p)
 						c.under(t, func() { <-c.done })
 						if n := c.failed.Load(); n > 0 {
@@ -131,8 +132,8 @@ func TestT15_T18_T19_FaultsOfTheWay(t *testing.T) {
 						}
 						return
 					}
-					o, p := w.open(t, "step_timeout=2s&connect_timeout=2")
-					c := newCrowd(t, o, 24)
+					o, past, p := w.open(t, "step_timeout=2s&connect_timeout=2")
+					c := newCrowd(t, o, past, 24)
 					c.under(t, func() { f.breaks(t, c, p) })
 				})
 			}
