@@ -67,7 +67,7 @@ func TestGrantsLeadToAUserOfRedisWhoCanServeAndDoNothingElse(t *testing.T) {
 			return place{keys: s.Keyspace, url: plain, servers: s.Servers, sentinels: s.Sentinels, settings: []string{"REKEY_CODES_WAIT=1"}, granted: "+wait", notGranted: "+cluster"}
 		},
 		"a cluster": func(t *testing.T) place {
-			c := servers.StartRedisCluster(t)
+			c := servers.StartRedisCluster(t, "cluster-node-timeout 60000") // on a slow machine too no master is replaced
 			return place{keys: c.Keyspace, url: plain, servers: c.Nodes, granted: "+cluster|slots", notGranted: "+wait"}
 		},
 	} {
@@ -221,7 +221,7 @@ func TestDoctorAndServeSayWhyARedisCanNotKeepCodes(t *testing.T) {
 		"fewer replicas than must confirm": {start: func(t *testing.T) string { return servers.Redis(t).URL }, settings: []string{"REKEY_CODES_WAIT=1"},
 			id: "codes.replicas", says: "codes.wait is 1"},
 		"a cluster with missing slots": {start: func(t *testing.T) string {
-			c := servers.StartRedisCluster(t)
+			c := servers.StartRedisCluster(t, "cluster-node-timeout 60000") // on a slow machine too no master is replaced
 			for _, n := range c.Nodes { // each forgets it by itself
 				if err := n.Client(t).ClusterDelSlots(t.Context(), 42).Err(); err != nil {
 					t.Fatal(err)
