@@ -222,7 +222,8 @@ func TestDoctorAndServeSayWhyARedisCanNotKeepCodes(t *testing.T) {
 			id: "codes.replicas", says: "codes.wait is 1"},
 		"a cluster with missing slots": {start: func(t *testing.T) string {
 			c := servers.StartRedisCluster(t, "cluster-node-timeout 60000") // on a slow machine too no master is replaced
-			for _, n := range c.Nodes { // each forgets it by itself
+			for _, n := range c.Nodes {
+				// Each forgets it by itself.
 				if err := n.Client(t).ClusterDelSlots(t.Context(), 42).Err(); err != nil {
 					t.Fatal(err)
 				}
