@@ -2,9 +2,14 @@ package databases
 
 import (
 	"bytes"
+	"crypto/tls"
+	"crypto/x509"
 	"io"
 	"net"
+	"os"
+	"path/filepath"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -51,6 +56,49 @@ func TestTLSIsAsSslmodeSays(t *testing.T) {
 		for _, params := range []string{"sslmode=verify-full&sslrootcert=" + stranger, "sslmode=verify-ca&sslrootcert=" + stranger,
 			"sslmode=verify-full", "sslmode=verify-full&sslrootcert=system"} {
 			refused(t, d, source(t, d, params), "the server's certificate is signed by nobody who is trusted; name the file of its authority with sslrootcert")
+		}
+	})
+}
+
+// TestAClientsCertificateIsHandedIn lets the standard library be the server's side of TLS. What the databases ask before it,
+// and say after it, is not needed.
+func TestAClientsCertificateIsHandedIn(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, _ Kind, d servers.Database) {
+		home := filepath.Dir(d.CA) // where the server's own certificate is, which is one for clients as well
+		cert, key := filepath.Join(home, "certificate.pem"), filepath.Join(home, "key.pem")
+		pair, err := tls.LoadX509KeyPair(cert, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		authority, err := os.ReadFile(d.CA)
+		if err != nil {
+			t.Fatal(err)
+		}
+		roots := x509.NewCertPool()
+		roots.AppendCertsFromPEM(authority)
+		for _, mode := range []string{"sslmode=prefer", "sslmode=require", "sslmode=verify-ca&sslrootcert=" + d.CA, "sslmode=verify-full&sslrootcert=" + d.CA} {
+			for params, want := range map[string]bool{mode + "&sslcert=" + cert + "&sslkey=" + key: true, mode: false} {
+				s, err := Parse(source(t, d, params))
+				if err != nil {
+					t.Fatal(err)
+				}
+				c, err := s.tlsConfig(d.Host)
+				if err != nil {
+					t.Fatal(err)
+				}
+				here, there := net.Pipe()
+				var client sync.WaitGroup
+				client.Go(func() {
+					_, _ = io.Copy(io.Discard, tls.Client(there, c)) // it handshakes first
+				})
+				side := tls.Server(here, &tls.Config{Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: roots})
+				if err := side.HandshakeContext(t.Context()); (err == nil) != want {
+					t.Errorf("with a certificate: %v; the handshake ends with %v", want, err)
+				}
+				here.Close()
+				client.Wait()
+			}
 		}
 	})
 }
