@@ -8,8 +8,9 @@ import (
 // EventKind names what happened.
 type EventKind string
 
-// The kinds of events. What every further request would repeat of EventWarning and EventAlarm, such as that a budget of the
-// day is used up, a replica tells once a day (UTC); the request's own event tells it of each.
+// The kinds of events. That a budget of the whole service is used up or nearly so, that nobody redeems the codes of a prefix
+// or a country, and that a number has several accounts, would be so with every further request: as EventAlarm or EventWarning
+// a replica tells each of them once a day (UTC), and each request has an event of its own.
 const (
 	EventCheck     EventKind = "check"     // somebody asked whether a number is registered
 	EventSend      EventKind = "send"      // somebody asked for a code
@@ -20,7 +21,7 @@ const (
 	EventReset     EventKind = "reset"     // somebody tried a code with a new password
 	EventRefused   EventKind = "refused"   // a request did not get as far as the recovery: cross-site, malformed
 	EventForwarded EventKind = "forwarded" // a peer that is no trusted proxy sends X-Forwarded-For, which is ignored; told once a peer
-	EventWarning   EventKind = "warning"   // a budget of the whole service is nearly used up
+	EventWarning   EventKind = "warning"   // a budget of the whole service is nearly used up; or charges could not be settled, the store being down
 	EventAlarm     EventKind = "alarm"     // an operator should look: several accounts, attack on a number, spend stopped, a provider refuses our account
 	EventFinish    EventKind = "finish"    // the step after a successful reset failed; the reset stands
 	EventWithdraw  EventKind = "withdraw"  // an undelivered code was taken back, or could not be

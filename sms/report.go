@@ -60,7 +60,7 @@ type Push struct {
 	Answer      string // the body of the answer, with status 200; empty: 204
 }
 
-// splitReceipts takes a JSON array of receipts apart without reading them: there may be a hundred thousand in a body of a
+// splitReceipts takes a JSON array of receipts apart without reading them: there may be half a million in a body of a
 // stranger who has learnt the address (T22).
 func splitReceipts(body []byte) ([]json.RawMessage, error) {
 	var receipts []json.RawMessage
