@@ -22,18 +22,18 @@ type notices struct {
 }
 
 // first reports whether operators have yet to be told, and notes that they are until then.
-func (a *notices) first(n notice, until time.Time) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
+func (told *notices) first(n notice, until time.Time) bool {
+	told.mu.Lock()
+	defer told.mu.Unlock()
 	now := time.Now()
-	if now.Before(a.until[n]) {
+	if now.Before(told.until[n]) {
 		return false
 	}
-	maps.DeleteFunc(a.until, func(_ notice, end time.Time) bool { return !now.Before(end) })
-	if a.until == nil {
-		a.until = map[notice]time.Time{}
+	maps.DeleteFunc(told.until, func(_ notice, end time.Time) bool { return !now.Before(end) })
+	if told.until == nil {
+		told.until = map[notice]time.Time{}
 	}
-	a.until[n] = until
+	told.until[n] = until
 	return true
 }
 
